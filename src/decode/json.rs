@@ -1,0 +1,487 @@
+//! A strict reader of JSON text (RFC 8259) that gives out slices of it.
+//!
+//! It checks the whole grammar and keeps every lexeme as it stands: numbers stay text, strings stay escaped until asked.
+//! Depth is capped. What is allowed by the grammar but not by us (a key that stands twice, half a surrogate pair) is
+//! noted and read on, so that a malformed text and an unacceptable record are told apart.
+
+use std::{borrow::Cow, collections::HashSet};
+
+/// Deepest nesting taken.
+pub(super) const DEPTH_MAX: u32 = 128;
+
+/// Where the text stops being JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    /// Offset of the offending byte, or the length of the text.
+    pub at: usize,
+}
+
+pub(super) type Parsed<T> = Result<T, SyntaxError>;
+
+/// A position in a text.
+#[derive(Debug)]
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    depth: u32,
+    /// The first key that was found twice in one object of a value that was skipped.
+    repeated_key: Option<String>,
+}
+
+/// The text between two quotes, still escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RawString<'t> {
+    inner: &'t str,
+    escaped: bool,
+}
+
+/// What a value begins as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    String,
+    Number,
+    Boolean,
+    Null,
+    Object,
+    Array,
+}
+
+impl Kind {
+    /// In words, with an article.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::String => "a string",
+            Kind::Number => "a number",
+            Kind::Boolean => "a boolean",
+            Kind::Null => "null",
+            Kind::Object => "an object",
+            Kind::Array => "an array",
+        }
+    }
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, at: 0, depth: 0, repeated_key: None }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The text from `start` to here.
+    pub(super) fn since(&self, start: usize) -> &'t str {
+        &self.text[start..self.at]
+    }
+
+    /// The first repeated key found so far, if any; asking forgets it.
+    pub(super) fn take_repeated_key(&mut self) -> Option<String> {
+        self.repeated_key.take()
+    }
+
+    pub(super) fn error<T>(&self) -> Parsed<T> {
+        Err(SyntaxError { at: self.at })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Takes `byte` after white space, if it stands there.
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Parsed<()> {
+        if self.take(byte) { Ok(()) } else { self.error() }
+    }
+
+    /// Fails unless only white space is left.
+    pub(super) fn end(&mut self) -> Parsed<()> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { self.error() }
+    }
+
+    /// What the next value is, without taking it.
+    pub(super) fn kind(&mut self) -> Parsed<Kind> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'"') => Ok(Kind::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            Some(b't' | b'f') => Ok(Kind::Boolean),
+            Some(b'n') => Ok(Kind::Null),
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            _ => self.error(),
+        }
+    }
+
+    /// Reads an object, calling `member` with each key; `member` must take the value.
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, RawString<'t>) -> Parsed<()>) -> Parsed<()> {
+        self.expect(b'{')?;
+        self.deeper()?;
+        if !self.take(b'}') {
+            loop {
+                let key = self.string()?;
+                self.expect(b':')?;
+                member(self, key)?;
+                if !self.take(b',') {
+                    self.expect(b'}')?;
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads an array, calling `element` before each element; `element` must take it.
+    pub(super) fn array(&mut self, mut element: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
+        self.expect(b'[')?;
+        self.deeper()?;
+        if !self.take(b']') {
+            loop {
+                element(self)?;
+                if !self.take(b',') {
+                    self.expect(b']')?;
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn deeper(&mut self) -> Parsed<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX { self.error() } else { Ok(()) }
+    }
+
+    pub(super) fn string(&mut self) -> Parsed<RawString<'t>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(0..0x20) | None => return self.error(),
+                Some(_) => self.at += 1,
+            }
+        }
+        let inner = self.since(start);
+        self.at += 1;
+        Ok(RawString { inner, escaped })
+    }
+
+    fn escape(&mut self) -> Parsed<()> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return self.error();
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return self.error(),
+        }
+        Ok(())
+    }
+
+    /// Takes a number and gives its text.
+    pub(super) fn number(&mut self) -> Parsed<&'t str> {
+        self.skip_space();
+        let start = self.at;
+        self.at += usize::from(self.peek() == Some(b'-'));
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(self.since(start))
+    }
+
+    fn digits(&mut self) -> Parsed<()> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { self.error() } else { Ok(()) }
+    }
+
+    pub(super) fn boolean(&mut self) -> Parsed<bool> {
+        self.skip_space();
+        let value = self.peek() == Some(b't');
+        self.literal(if value { "true" } else { "false" })?;
+        Ok(value)
+    }
+
+    pub(super) fn null(&mut self) -> Parsed<()> {
+        self.skip_space();
+        self.literal("null")
+    }
+
+    fn literal(&mut self, literal: &str) -> Parsed<()> {
+        if self.text[self.at..].starts_with(literal) {
+            self.at += literal.len();
+            Ok(())
+        } else {
+            self.error()
+        }
+    }
+
+    /// Takes any value and gives its text as it stands.
+    pub(super) fn value(&mut self) -> Parsed<&'t str> {
+        self.skip_space();
+        let start = self.at;
+        match self.kind()? {
+            Kind::String => drop(self.string()?),
+            Kind::Number => drop(self.number()?),
+            Kind::Boolean => drop(self.boolean()?),
+            Kind::Null => self.null()?,
+            Kind::Array => self.array(|reader| reader.value().map(drop))?,
+            Kind::Object => {
+                let mut keys = Keys::default();
+                self.object(|reader, key| {
+                    if !keys.insert(key) {
+                        reader.repeated_key.get_or_insert_with(|| key.inner.to_owned());
+                    }
+                    reader.value().map(drop)
+                })?;
+            }
+        }
+        Ok(self.since(start))
+    }
+}
+
+impl<'t> RawString<'t> {
+    /// The text between the quotes, as it stands.
+    pub(super) fn raw(self) -> &'t str {
+        self.inner
+    }
+
+    /// The text that is meant; `None` if an escape is half of a surrogate pair, which is no character.
+    pub(super) fn unescape(self) -> Option<Cow<'t, str>> {
+        if !self.escaped {
+            return Some(Cow::Borrowed(self.inner));
+        }
+        let mut text = String::with_capacity(self.inner.len());
+        let mut rest = self.inner;
+        while let Some(at) = rest.find('\\') {
+            text.push_str(&rest[..at]);
+            let (character, taken) = unescape_one(&rest[at..])?;
+            text.push(character);
+            rest = &rest[at + taken..];
+        }
+        text.push_str(rest);
+        Some(Cow::Owned(text))
+    }
+}
+
+/// The character that a valid escape at the start of `text` means, and the length of the escape.
+fn unescape_one(text: &str) -> Option<(char, usize)> {
+    let character = match text.as_bytes().get(1)? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unescape_unicode(text),
+        other => char::from(*other),
+    };
+    Some((character, 2))
+}
+
+fn unescape_unicode(text: &str) -> Option<(char, usize)> {
+    let unit = |at: usize| u32::from_str_radix(text.get(at..at + 4)?, 16).ok();
+    let first = unit(2)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return Some((char::from_u32(first)?, 6));
+    }
+    let second = if text.get(6..8) == Some("\\u") { unit(8)? } else { return None };
+    if !(0xdc00..0xe000).contains(&second) {
+        return None;
+    }
+    Some((char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))?, 12))
+}
+
+/// Keys of one object, to find one that stands twice.
+#[derive(Default)]
+pub(super) struct Keys<'t> {
+    few: Vec<Cow<'t, str>>,
+    many: HashSet<Cow<'t, str>>,
+}
+
+impl<'t> Keys<'t> {
+    /// Beyond this many keys a set is quicker than looking at each.
+    const FEW: usize = 16;
+
+    /// Notes the key, and says whether it is new. A key that means no text is compared as it stands.
+    pub(super) fn insert(&mut self, key: RawString<'t>) -> bool {
+        let key = key.unescape().unwrap_or(Cow::Borrowed(key.inner));
+        if self.few.len() < Self::FEW {
+            let new = !self.few.contains(&key);
+            self.few.push(key);
+            return new;
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.few.iter().cloned());
+        }
+        self.many.insert(key)
+    }
+}
+
+/// A JSON value's text without the white space between its tokens.
+pub(super) fn minify(value: &str) -> Cow<'_, str> {
+    let mut in_string = false;
+    let mut escaped = false;
+    let mut insignificant = |character: char| {
+        if in_string {
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+            return false;
+        }
+        in_string = character == '"';
+        matches!(character, ' ' | '\t' | '\n' | '\r')
+    };
+    match value.find(&mut insignificant) {
+        None => Cow::Borrowed(value),
+        Some(at) => {
+            let rest = value[at + 1..].chars().filter(|character| !insignificant(*character));
+            Cow::Owned(value[..at].chars().chain(rest).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn valid(text: &str) -> bool {
+        let mut reader = Reader::new(text);
+        reader.value().and_then(|_| reader.end()).is_ok()
+    }
+
+    #[test]
+    fn the_grammar_is_held_to_the_letter() {
+        let good = ["0", "-0", "1.5e+10", " [ ] ", r#"{"a":[{},null,true,false,"x"]}"#, r#""\u00e9\n""#];
+        let bad = [
+            "",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "-",
+            "NaN",
+            "Infinity",
+            "nul",
+            "tru",
+            "[1,]",
+            "[,1]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "'a'",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\t\"",
+            "1 2",
+            "{} {}",
+            "]",
+            "[1}",
+            "{\"a\":1]",
+        ];
+        for text in good {
+            assert!(valid(text), "{text}");
+        }
+        for text in bad {
+            assert!(!valid(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_capped_without_a_stack_overflow() {
+        assert!(valid(&format!("{}{}", "[".repeat(128), "]".repeat(128))));
+        assert!(!valid(&"[".repeat(100_000)));
+    }
+
+    #[test]
+    fn escapes_mean_their_characters() {
+        let rows = [
+            (r#""plain""#, Some("plain")),
+            (r#""\"\\\/\b\f\n\r\t""#, Some("\"\\/\u{8}\u{c}\n\r\t")),
+            (r#""\u00e9 \ud83d\ude00""#, Some("é 😀")),
+            (r#""\ud83d""#, None),
+            (r#""\ud83d\u0041""#, None),
+            (r#""\ude00""#, None),
+        ];
+        for (text, meant) in rows {
+            let string = Reader::new(text).string().unwrap();
+            assert_eq!(string.unescape().as_deref(), meant, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_noted_at_any_depth() {
+        let many: String = (0..40).map(|n| format!("\"k{n}\":0,")).collect();
+        let rows = [
+            (r#"{"a":{"b":1,"b":2}}"#.to_owned(), true),
+            (r#"[{"a":1,"\u0061":2}]"#.to_owned(), true),
+            (r#"{"a":{"b":1},"c":{"b":2}}"#.to_owned(), false),
+            (format!("{{{many}\"k3\":1}}"), true),
+            (format!("{{{many}\"k99\":1}}"), false),
+        ];
+        for (text, repeated) in rows {
+            let mut reader = Reader::new(&text);
+            reader.value().unwrap();
+            assert_eq!(reader.take_repeated_key().is_some(), repeated, "{text}");
+        }
+    }
+
+    #[test]
+    fn white_space_goes_only_where_it_means_nothing() {
+        let rows = [
+            (r#"{"a": [1 , 2]}"#, r#"{"a":[1,2]}"#),
+            (r#""a b\" c""#, r#""a b\" c""#),
+            (r#"{"\\" : " "}"#, r#"{"\\":" "}"#),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(minify(text), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_exactly_what_another_strict_parser_accepts(text in r#"([\{\}\[\],:"0-9eE.\\+\- a-z]|"[a-z]"|\\u00e9|null|true){0,12}"#) {
+            prop_assert_eq!(valid(&text), serde_json::from_str::<Box<serde_json::value::RawValue>>(&text).is_ok(), "{}", text);
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! A record's text, read into a [`Row`].
+//!
+//! The whole text is read even when a column has already failed: a malformed text refuses the body, a rejected record
+//! only itself, and the key of a rejected record tells that it has not gone.
+
+use std::{borrow::Cow, fmt::Write};
+
+use thiserror::Error;
+
+use super::{
+    date_time::{self, Zone},
+    decimal,
+    json::{self, Keys, Kind, Parsed, RawString, Reader},
+    row::{Cell, Row},
+};
+use crate::schema::{Column, List, Resource, Type};
+
+/// Reads the records of one resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoder<'r> {
+    resource: &'r Resource,
+    naive: Zone,
+}
+
+/// Why a text did not become a row.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The text is not one JSON value in UTF-8, so the body it came from is not to be trusted.
+    #[error("not JSON: unexpected text at byte {at} of the record")]
+    Malformed {
+        /// Offset in the record's text.
+        at: usize,
+    },
+    /// The text is JSON, but cannot be a row of this resource.
+    #[error(transparent)]
+    Rejected(Box<Rejection>),
+}
+
+/// Why a record cannot be a row.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{path}: {reason}")]
+pub struct Rejection {
+    /// The key column and its value, if the record has a readable key.
+    pub key: Option<(usize, String)>,
+    /// Where in the record, as in `fills[0].rate`; `$` for the record itself.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl<'r> Decoder<'r> {
+    /// A decoder for `resource` that takes times without a zone to be in `naive`.
+    #[must_use]
+    pub fn new(resource: &'r Resource, naive: Zone) -> Self {
+        Self { resource, naive }
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Malformed`] if the text is not JSON in UTF-8, [`Refusal::Rejected`] if a value does not fit its column,
+    /// a key stands twice, or the record has no key.
+    pub fn decode<'t>(&self, text: &'t [u8]) -> Result<Row<'t>, Refusal> {
+        let text = simdutf8::compat::from_utf8(text).map_err(|error| Refusal::Malformed { at: error.valid_up_to() })?;
+        let mut reader = Reader::new(text);
+        let mut fit = Fit::default();
+        let row = self.row(&mut reader, &mut fit).map_err(|error| Refusal::Malformed { at: error.at })?;
+        self.accept(row, fit)
+    }
+
+    fn row<'t>(&self, reader: &mut Reader<'t>, fit: &mut Fit<'r>) -> Parsed<Row<'t>> {
+        let row = if reader.kind()? == Kind::Object {
+            Members { columns: &self.resource.columns, naive: self.naive }.read(reader, fit)?
+        } else {
+            fit.reject(format!("a record is an object, this is {}", reader.kind()?.name()));
+            reader.value()?;
+            Row { cells: vec![Cell::Null; self.resource.columns.len()], extra: None }
+        };
+        reader.end()?;
+        Ok(row)
+    }
+
+    fn accept<'t>(&self, row: Row<'t>, mut fit: Fit<'_>) -> Result<Row<'t>, Refusal> {
+        if row.key(self.resource).is_none_or(|(_, key)| key.is_empty()) {
+            let names: Vec<_> = self.resource.key.iter().map(|&key| self.resource.columns[key].json.as_str()).collect();
+            fit.reject(format!("no key: `{}` is missing, empty or no string", names.join("`, `")));
+        }
+        let Some((path, reason)) = fit.rejected else { return Ok(row) };
+        let key = row.key(self.resource).map(|(column, key)| (column, key.to_owned()));
+        Err(Refusal::Rejected(Box::new(Rejection { key, path, reason })))
+    }
+}
+
+/// What did not fit so far, and where the reader is.
+#[derive(Debug, Default)]
+struct Fit<'c> {
+    path: Vec<Step<'c>>,
+    rejected: Option<(String, String)>,
+}
+
+#[derive(Debug)]
+enum Step<'c> {
+    Member(&'c str),
+    Element(usize),
+}
+
+impl Fit<'_> {
+    /// Notes that the value at the current path does not fit. The first reason stands.
+    fn reject(&mut self, reason: String) {
+        if self.rejected.is_none() {
+            self.rejected = Some((self.path(), reason));
+        }
+    }
+
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for step in &self.path {
+            // Writing to a string cannot fail.
+            let _ = match step {
+                Step::Member(name) if path.is_empty() => write!(path, "{name}"),
+                Step::Member(name) => write!(path, ".{name}"),
+                Step::Element(index) => write!(path, "[{index}]"),
+            };
+        }
+        if path.is_empty() { "$".to_owned() } else { path }
+    }
+}
+
+/// Reads the members of an object into the cells of these columns.
+struct Members<'c> {
+    columns: &'c [Column],
+    naive: Zone,
+}
+
+/// A cell, and whether its text has to be kept beside it.
+struct Read<'t> {
+    cell: Cell<'t>,
+    keep_text: bool,
+}
+
+impl<'t> From<Cell<'t>> for Read<'t> {
+    fn from(cell: Cell<'t>) -> Self {
+        Read { cell, keep_text: false }
+    }
+}
+
+impl<'c> Members<'c> {
+    fn read<'t>(&self, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Row<'t>> {
+        let mut cells = vec![Cell::Null; self.columns.len()];
+        let mut seen = vec![false; self.columns.len()];
+        let mut unknown = Keys::default();
+        let mut extra = Extra::default();
+        let mut expected = 0;
+        reader.object(|reader, key| {
+            let name = key.unescape().unwrap_or(Cow::Borrowed(key.raw()));
+            let Some(index) = self.find(&name, expected) else {
+                if !unknown.insert(key) {
+                    fit.reject(format!("the key `{name}` stands twice"));
+                }
+                extra.add(key, reader.value()?);
+                return Ok(reject_repeated_key(reader, fit));
+            };
+            expected = index + 1;
+            if std::mem::replace(&mut seen[index], true) {
+                fit.reject(format!("the key `{name}` stands twice"));
+            }
+            fit.path.push(Step::Member(&self.columns[index].json));
+            reader.skip_space();
+            let start = reader.at();
+            let read = self.cell(&self.columns[index].kind, reader, fit)?;
+            if read.keep_text {
+                extra.add(key, reader.since(start));
+            }
+            cells[index] = read.cell;
+            reject_repeated_key(reader, fit);
+            fit.path.pop();
+            Ok(())
+        })?;
+        Ok(Row { cells, extra: extra.finish() })
+    }
+
+    /// Records keep the order of their members, so the column behind the last one is tried first.
+    fn find(&self, name: &str, expected: usize) -> Option<usize> {
+        match self.columns.get(expected) {
+            Some(column) if column.json == name => Some(expected),
+            _ => self.columns.iter().position(|column| column.json == name),
+        }
+    }
+
+    fn cell<'t>(&self, kind: &'c Type, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Read<'t>> {
+        let found = reader.kind()?;
+        if found == Kind::Null && *kind != Type::Json {
+            reader.null()?;
+            // An absent list and a null one are told apart by the null's being kept.
+            return Ok(Read { cell: Cell::Null, keep_text: matches!(kind, Type::List(_)) });
+        }
+        match (kind, found) {
+            (Type::String, Kind::String) => Ok(text(reader.string()?, fit)),
+            (Type::Decimal, Kind::Number) => Ok(decimal(reader.number()?, fit)),
+            (Type::Integer, Kind::Number) => Ok(integer(reader.number()?, fit)),
+            (Type::Boolean, Kind::Boolean) => Ok(Cell::Boolean(reader.boolean()?).into()),
+            (Type::Timestamp, Kind::String) => Ok(self.timestamp(reader.string()?, fit)),
+            (Type::Date, Kind::String) => Ok(date(reader.string()?, fit)),
+            (Type::Json, Kind::Null) => reader.null().map(|()| Cell::Null.into()),
+            (Type::Json, _) => Ok(Cell::Text(json::minify(reader.value()?)).into()),
+            (Type::List(list), Kind::Array) => self.list(list, reader, fit),
+            (kind, found) => {
+                fit.reject(format!("a {} was expected, this is {}", kind.name(), found.name()));
+                reader.value()?;
+                Ok(Cell::Null.into())
+            }
+        }
+    }
+
+    fn timestamp<'t>(&self, string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
+        match string.unescape().and_then(|text| date_time::parse_instant(&text, self.naive)) {
+            Some(instant) => Read { cell: Cell::Timestamp(instant.micros), keep_text: instant.finer },
+            None => {
+                fit.reject("no date and time between the years 1 and 9999".to_owned());
+                Cell::Null.into()
+            }
+        }
+    }
+
+    fn list<'t>(&self, list: &'c List, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Read<'t>> {
+        let members = Members { columns: &list.columns, naive: self.naive };
+        let mut rows = Vec::new();
+        reader.array(|reader| {
+            fit.path.push(Step::Element(rows.len()));
+            if reader.kind()? == Kind::Object {
+                rows.push(members.read(reader, fit)?);
+            } else {
+                fit.reject(format!("an object was expected, this is {}", reader.kind()?.name()));
+                reader.value()?;
+            }
+            fit.path.pop();
+            Ok(())
+        })?;
+        Ok(Cell::List(rows).into())
+    }
+}
+
+fn reject_repeated_key(reader: &mut Reader<'_>, fit: &mut Fit<'_>) {
+    if let Some(key) = reader.take_repeated_key() {
+        fit.reject(format!("the key `{key}` stands twice"));
+    }
+}
+
+fn text<'t>(string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
+    match string.unescape() {
+        Some(text) if !text.contains('\0') => Cell::Text(text).into(),
+        Some(_) => {
+            fit.reject("the string holds a NUL, which not every reader can".to_owned());
+            Cell::Null.into()
+        }
+        None => {
+            fit.reject("the string holds half of a surrogate pair".to_owned());
+            Cell::Null.into()
+        }
+    }
+}
+
+fn decimal<'t>(number: &str, fit: &mut Fit<'_>) -> Read<'t> {
+    match decimal::parse(number) {
+        Ok(value) => Cell::Decimal(value).into(),
+        Err(misfit) => {
+            fit.reject(misfit.reason().to_owned());
+            Cell::Null.into()
+        }
+    }
+}
+
+/// An integer may be written `1`, `1.0` or `1e3`, as long as it is one.
+fn integer<'t>(number: &str, fit: &mut Fit<'_>) -> Read<'t> {
+    const ONE: i128 = 10_i128.pow(crate::schema::DECIMAL_SCALE as u32);
+    let whole = decimal::parse(number).ok().filter(|value| value % ONE == 0);
+    match whole.and_then(|value| i64::try_from(value / ONE).ok()) {
+        Some(value) => Cell::Integer(value).into(),
+        None => {
+            fit.reject("no integer of 64 bits".to_owned());
+            Cell::Null.into()
+        }
+    }
+}
+
+fn date<'t>(string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
+    match string.unescape().and_then(|text| date_time::parse_date(&text)) {
+        Some(days) => Cell::Date(days).into(),
+        None => {
+            fit.reject("no date between the years 1 and 9999".to_owned());
+            Cell::Null.into()
+        }
+    }
+}
+
+/// The JSON object for `_extra`, built member by member.
+#[derive(Default)]
+struct Extra(String);
+
+impl Extra {
+    fn add(&mut self, key: RawString<'_>, value: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push('"');
+        self.0.push_str(key.raw());
+        self.0.push_str("\":");
+        self.0.push_str(&json::minify(value));
+    }
+
+    fn finish<'t>(mut self) -> Option<Cow<'t, str>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.push('}');
+        Some(Cow::Owned(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Schemas;
+
+    fn decode(resource: &str, text: &str) -> Result<Row<'static>, Refusal> {
+        let schemas = Schemas::builtin().unwrap();
+        let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
+        Decoder::new(schemas.get(resource).unwrap(), Zone::UTC).decode(text.as_bytes())
+    }
+
+    fn trade(members: &str) -> Result<Row<'static>, Refusal> {
+        decode("trades", &format!(r#"{{"transactionId":"t1",{members}}}"#))
+    }
+
+    const FILLS: usize = 11;
+
+    #[test]
+    fn absent_null_and_empty_fills_stay_apart() {
+        let absent = trade(r#""rate":1"#).unwrap();
+        let null = trade(r#""fills":null"#).unwrap();
+        let empty = trade(r#""fills":[]"#).unwrap();
+        assert_eq!((&absent.cells[FILLS], absent.extra.as_deref()), (&Cell::Null, None));
+        assert_eq!((&null.cells[FILLS], null.extra.as_deref()), (&Cell::Null, Some(r#"{"fills":null}"#)));
+        assert_eq!((&empty.cells[FILLS], empty.extra.as_deref()), (&Cell::List(vec![]), None));
+    }
+
+    #[test]
+    fn what_the_schema_does_not_declare_is_kept_verbatim() {
+        let row = trade(r#""b": {"x" : 1.10, "y":"\u00e9"} ,"a":null, "rate":1e0, "fills":[{"f":1E+2}]"#).unwrap();
+        assert_eq!(row.extra.as_deref(), Some(r#"{"b":{"x":1.10,"y":"\u00e9"},"a":null}"#));
+        let Cell::List(fills) = &row.cells[FILLS] else { panic!("{row:?}") };
+        assert_eq!(fills[0].extra.as_deref(), Some(r#"{"f":1E+2}"#));
+    }
+
+    #[test]
+    fn digits_beyond_the_microsecond_keep_their_text() {
+        let row =
+            trade(r#""createdAt":"2026-05-11T10:15:30.123456789Z","completedAt":"2026-05-11T10:15:30.5""#).unwrap();
+        assert_eq!(row.extra.as_deref(), Some(r#"{"createdAt":"2026-05-11T10:15:30.123456789Z"}"#));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_rejects_the_record_and_says_where() {
+        let rows = [
+            (r#""rate":1e400"#, "rate", "20 integer digits"),
+            (r#""rate":"1.0""#, "rate", "a decimal was expected, this is a string"),
+            (r#""isRfq":1"#, "isRfq", "a boolean was expected"),
+            (r#""createdAt":1747000000"#, "createdAt", "a timestamp was expected, this is a number"),
+            (r#""createdAt":"yesterday""#, "createdAt", "no date and time"),
+            (r#""fills":[{},{"toCurrencyAmount":1e-19}]"#, "fills[1].toCurrencyAmount", "18 significant"),
+            (r#""fills":[1]"#, "fills[0]", "an object was expected"),
+            (r#""status":"\ud800""#, "status", "surrogate"),
+            (r#""status":"\u0000""#, "status", "NUL"),
+            (r#""rate":1,"rate":1"#, "$", "`rate` stands twice"),
+            (r#""x":1,"\u0078":1"#, "$", "`x` stands twice"),
+            (r#""x":{"y":1,"y":1}"#, "$", "`y` stands twice"),
+        ];
+        for (members, path, reason) in rows {
+            let Err(Refusal::Rejected(rejection)) = trade(members) else { panic!("{members}") };
+            assert_eq!(rejection.path, path, "{members}");
+            assert!(rejection.reason.contains(reason), "{members}: {}", rejection.reason);
+            assert_eq!(rejection.key, Some((0, "t1".to_owned())), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_a_key_is_rejected() {
+        for text in ["{}", r#"{"transactionId":null}"#, r#"{"transactionId":7}"#, r#"{"transactionId":""}"#, "7", "[]"]
+        {
+            assert!(matches!(decode("trades", text), Err(Refusal::Rejected(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_key_that_is_present_identifies_a_record() {
+        let schemas = Schemas::builtin().unwrap();
+        let currencies = schemas.get("currencies").unwrap();
+        let row = decode("currencies", r#"{"symbol":"Z","id":"c1"}"#).unwrap();
+        assert_eq!(row.key(currencies), Some((1, "c1")));
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed_even_behind_a_rejected_value() {
+        let rows = [r#"{"rate":"x",}"#, r#"{"rate":1} {"#, "{", r#"{"x":[1}"#, "{\"x\":\"\u{1}\"}"];
+        for text in rows {
+            assert!(matches!(decode("trades", text), Err(Refusal::Malformed { .. })), "{text}");
+        }
+        let schemas = Schemas::builtin().unwrap();
+        let decoder = Decoder::new(schemas.get("trades").unwrap(), Zone::UTC);
+        assert_eq!(decoder.decode(b"{\"x\":\"\xff\"}"), Err(Refusal::Malformed { at: 6 }));
+    }
+
+    #[test]
+    fn integers_are_integers_however_written() {
+        let mut fit = Fit::default();
+        for (text, value) in [("7", 7), ("7.0", 7), ("7e2", 700), ("-9223372036854775808", i64::MIN)] {
+            assert_eq!(integer(text, &mut fit).cell, Cell::Integer(value), "{text}");
+        }
+        for text in ["7.5", "9223372036854775808", "1e30"] {
+            let mut fit = Fit::default();
+            integer(text, &mut fit);
+            assert!(fit.rejected.is_some(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a poll must not do: make records vanish because the server failed to list them.
+//!
+//! | what is seen | taken for |
+//! |---|---|
+//! | no record listed, some known | a failure of the server |
+//! | more than max(10, 1 %) of the known records missing | the same |
+//! | some missing, and exactly a round page size listed | a server that has begun to paginate |
+//! | more than max(`quarantine_min`, share) of the listed records rejected | another contract than the schema's |
+
+use thiserror::Error;
+
+use super::Conclusion;
+
+/// What a user allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Take whatever is missing for removed.
+    pub accept_removals: bool,
+    /// Share of the listed records that may be rejected.
+    pub quarantine_share_max: f64,
+    /// Rejected records that are always allowed, however few are listed.
+    pub quarantine_min: u64,
+}
+
+/// Default of `quarantine_max`: one record in a thousand.
+pub const QUARANTINE_SHARE_MAX: f64 = 0.001;
+/// Ten records may be odd in a list of any length.
+pub const QUARANTINE_MIN: u64 = 10;
+/// Records that may go between two polls, however few are known.
+const MISSING_MIN: u64 = 10;
+/// One in this many known records may go between two polls.
+const MISSING_ONE_IN: u64 = 100;
+/// Page sizes that servers use by default or as their maximum.
+const PAGE_SIZES: [u64; 9] = [10, 20, 25, 50, 100, 200, 250, 500, 1000];
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { accept_removals: false, quarantine_share_max: QUARANTINE_SHARE_MAX, quarantine_min: QUARANTINE_MIN }
+    }
+}
+
+/// Why a complete poll is not believed. Nothing of it is committed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GuardRefusal {
+    /// Nothing is listed any more.
+    #[error("the API lists no record where {known} are known")]
+    Emptied {
+        /// Records known before.
+        known: u64,
+    },
+    /// Too much is missing at once.
+    #[error("{missing} of {known} known records are missing from the API's answer")]
+    Shrunk {
+        /// Records not listed.
+        missing: u64,
+        /// Records known before.
+        known: u64,
+    },
+    /// The answer looks like one page.
+    #[error("the API lists exactly {listed} records where {known} are known, as if it had begun to paginate")]
+    PageSized {
+        /// Records listed.
+        listed: u64,
+        /// Records known before.
+        known: u64,
+    },
+    /// Too much does not fit the schema.
+    #[error("{rejected} of {listed} records do not fit the schema")]
+    Unfit {
+        /// Records rejected.
+        rejected: u64,
+        /// Records listed.
+        listed: u64,
+    },
+}
+
+impl Limits {
+    /// Decides whether the poll is believed.
+    ///
+    /// # Errors
+    ///
+    /// The first guard of the table above that refuses it.
+    pub fn check(&self, poll: &Conclusion) -> Result<(), GuardRefusal> {
+        let (listed, known) = (poll.tally.listed(), poll.present_before);
+        let (missing, rejected) = (poll.tally.removed, poll.tally.rejected);
+        let rejected_max = self.quarantine_min.max((listed as f64 * self.quarantine_share_max) as u64);
+        if rejected > rejected_max {
+            return Err(GuardRefusal::Unfit { rejected, listed });
+        }
+        if self.accept_removals || missing == 0 {
+            return Ok(());
+        }
+        if listed == 0 {
+            return Err(GuardRefusal::Emptied { known });
+        }
+        if PAGE_SIZES.contains(&listed) {
+            return Err(GuardRefusal::PageSized { listed, known });
+        }
+        if missing > MISSING_MIN.max(known / MISSING_ONE_IN) {
+            return Err(GuardRefusal::Shrunk { missing, known });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::{Diff, Known, KnownRecord};
+
+    /// A poll that lists `listed` of `known` records and `rejected` others.
+    fn poll(known: u64, listed: u64, rejected: u64) -> Conclusion {
+        let record = |n: u64| KnownRecord {
+            key: u128::from(n),
+            element: n + 1,
+            digest: n,
+            first_seen_at: 0,
+            partition: crate::schema::EventPartition(0),
+            open: false,
+            removed: false,
+        };
+        let mut diff = Diff::new(Known::new((0..known).map(record).collect()));
+        assert!((0..listed).all(|n| diff.recognize(n + 1)));
+        for n in 0..rejected {
+            diff.reject(Some(u128::from(known + n)), n).unwrap();
+        }
+        diff.conclude()
+    }
+
+    #[test]
+    fn what_a_server_may_do_and_what_it_may_not() {
+        use GuardRefusal::*;
+        let rows = [
+            ((0, 0, 0), None),
+            ((5, 5, 0), None),
+            ((5, 0, 0), Some(Emptied { known: 5 })),
+            ((19, 9, 0), None),
+            ((22, 11, 0), Some(Shrunk { missing: 11, known: 22 })),
+            ((5000, 4950, 0), None),
+            ((5000, 4949, 0), Some(Shrunk { missing: 51, known: 5000 })),
+            ((101, 100, 0), Some(PageSized { listed: 100, known: 101 })),
+            ((100, 100, 0), None),
+            ((5, 5, 10), None),
+            ((5, 5, 11), Some(Unfit { rejected: 11, listed: 16 })),
+            ((50_000, 50_000, 50), None),
+            ((50_000, 50_000, 51), Some(Unfit { rejected: 51, listed: 50_051 })),
+        ];
+        for ((known, listed, rejected), refusal) in rows {
+            let decided = Limits::default().check(&poll(known, listed, rejected)).err();
+            assert_eq!(decided, refusal, "{known} {listed} {rejected}");
+        }
+    }
+
+    #[test]
+    fn accepted_removals_pass_but_unfit_records_do_not() {
+        let limits = Limits { accept_removals: true, ..Limits::default() };
+        assert_eq!(limits.check(&poll(5, 0, 0)), Ok(()));
+        assert!(limits.check(&poll(5, 0, 11)).is_err());
+    }
+}

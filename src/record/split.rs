@@ -1,0 +1,402 @@
+//! Cuts a JSON array into its elements as the chunks arrive.
+//!
+//! In: the chunks of one body, of any size. Out: each top-level element, in order, as a slice of exact text, held in
+//! memory alone. Only strings, escapes and brackets are looked at: an element ends where its own brackets have closed.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The largest record taken, in bytes. A record of the API is a few hundred; a text without end must not fill memory.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// One element of the body: its exact text, without the white space around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordSlice<'a> {
+    /// The bytes as received. Not yet known to be UTF-8 or JSON.
+    pub text: &'a [u8],
+    /// Seeded XXH3 of the text: equal for equal bytes.
+    pub element: u64,
+    /// Offset of the first byte in the body.
+    pub offset: u64,
+}
+
+/// What a complete body was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+    /// Number of elements.
+    pub records: u64,
+}
+
+/// Why a body is not one complete JSON array. Offsets count bytes from the start of the body.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MalformedBody {
+    /// The body is something else than an array.
+    #[error("the body is {found}, not a JSON array")]
+    NotAnArray {
+        /// What it begins with, in words.
+        found: &'static str,
+    },
+    /// The body ends before the array does.
+    #[error("the body ends at byte {at}, before its array does")]
+    Incomplete {
+        /// Length of the body.
+        at: u64,
+    },
+    /// A byte stands where it cannot.
+    #[error("unexpected {found} at byte {at} of the body, {expected} was expected")]
+    Unexpected {
+        /// Offset of the byte.
+        at: u64,
+        /// The byte.
+        found: Byte,
+        /// What could have stood there.
+        expected: &'static str,
+    },
+    /// A record is larger than is taken.
+    #[error("the record at byte {at} of the body is larger than {RECORD_BYTES_MAX} bytes")]
+    RecordTooLarge {
+        /// Offset of the record.
+        at: u64,
+    },
+}
+
+/// A byte that prints as its character where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Byte(pub u8);
+
+impl fmt::Display for Byte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_ascii_graphic() {
+            write!(f, "`{}`", char::from(self.0))
+        } else {
+            write!(f, "byte 0x{:02x}", self.0)
+        }
+    }
+}
+
+/// Where in the array the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BeforeArray,
+    /// Behind the opening bracket.
+    FirstOrEnd,
+    Element,
+    /// Behind an element.
+    CommaOrEnd,
+    /// Behind a comma.
+    Next,
+    AfterArray,
+}
+
+/// The cutter. Feed it every chunk with [`push`](Self::push), then ask it with [`finish`](Self::finish) whether that was all.
+#[derive(Debug)]
+pub struct Splitter {
+    seed: u64,
+    place: Place,
+    scan: ElementScan,
+    /// The part of the current element that came in earlier chunks.
+    carried: Vec<u8>,
+    /// Offset in the body of the next chunk.
+    received: u64,
+    sha256: Sha256,
+    records: u64,
+}
+
+impl Splitter {
+    /// A cutter for one body whose elements are hashed with `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            place: Place::BeforeArray,
+            scan: ElementScan::default(),
+            carried: Vec::new(),
+            received: 0,
+            sha256: Sha256::new(),
+            records: 0,
+        }
+    }
+
+    /// Takes the next chunk and calls `each` with every element that ends in it.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedBody`] as soon as the bytes cannot be part of one array, and whatever `each` fails with.
+    pub fn push<E: From<MalformedBody>>(
+        &mut self,
+        chunk: &[u8],
+        mut each: impl FnMut(RecordSlice<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.sha256.update(chunk);
+        let mut at = 0;
+        while at < chunk.len() {
+            if self.place == Place::Element {
+                at = self.element(chunk, at, &mut each)?;
+            } else {
+                at = self.between(chunk, at)?;
+            }
+        }
+        self.received += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Says that the body has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedBody::Incomplete`] if the array has not.
+    pub fn finish(self) -> Result<Body, MalformedBody> {
+        if self.place != Place::AfterArray {
+            return Err(MalformedBody::Incomplete { at: self.received });
+        }
+        let sha256 = self.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Body { bytes: self.received, sha256, records: self.records })
+    }
+
+    /// Takes one byte between elements, or none if an element begins there.
+    fn between(&mut self, chunk: &[u8], at: usize) -> Result<usize, MalformedBody> {
+        let byte = chunk[at];
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return Ok(at + 1);
+        }
+        self.place = match (self.place, byte) {
+            (Place::BeforeArray, b'[') => Place::FirstOrEnd,
+            (Place::FirstOrEnd | Place::CommaOrEnd, b']') => Place::AfterArray,
+            (Place::CommaOrEnd, b',') => Place::Next,
+            (Place::FirstOrEnd | Place::Next, byte) if !matches!(byte, b',' | b']' | b'}' | b':') => {
+                self.scan = ElementScan::default();
+                self.place = Place::Element;
+                return Ok(at);
+            }
+            (place, byte) => return Err(self.unexpected(place, byte, at)),
+        };
+        Ok(at + 1)
+    }
+
+    /// Takes bytes of the current element, and hands it on if it ends in this chunk.
+    fn element<E: From<MalformedBody>>(
+        &mut self,
+        chunk: &[u8],
+        start: usize,
+        each: &mut impl FnMut(RecordSlice<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let scanned = self.scan.advance(&chunk[start..]);
+        let part = &chunk[start..start + scanned.taken];
+        let offset = self.received + start as u64 - self.carried.len() as u64;
+        if self.carried.len() + part.len() > RECORD_BYTES_MAX {
+            return Err(MalformedBody::RecordTooLarge { at: offset }.into());
+        }
+        if !scanned.complete {
+            self.carried.extend_from_slice(part);
+            return Ok(chunk.len());
+        }
+        self.place = Place::CommaOrEnd;
+        self.records += 1;
+        if self.carried.is_empty() {
+            each(self.slice(part, offset))?;
+        } else {
+            let mut whole = std::mem::take(&mut self.carried);
+            whole.extend_from_slice(part);
+            each(self.slice(&whole, offset))?;
+            whole.clear();
+            self.carried = whole;
+        }
+        Ok(start + scanned.taken)
+    }
+
+    fn slice<'a>(&self, text: &'a [u8], offset: u64) -> RecordSlice<'a> {
+        RecordSlice { text, element: xxh3_64_with_seed(text, self.seed), offset }
+    }
+
+    fn unexpected(&self, place: Place, byte: u8, at: usize) -> MalformedBody {
+        let expected = match place {
+            Place::BeforeArray => return MalformedBody::NotAnArray { found: beginning(byte) },
+            Place::FirstOrEnd => "a record or `]`",
+            Place::CommaOrEnd => "`,` or `]`",
+            Place::AfterArray => "the end of the body",
+            Place::Element | Place::Next => "a record",
+        };
+        MalformedBody::Unexpected { at: self.received + at as u64, found: Byte(byte), expected }
+    }
+}
+
+fn beginning(byte: u8) -> &'static str {
+    match byte {
+        b'{' => "a JSON object",
+        b'<' => "HTML or XML",
+        b'"' => "a JSON string",
+        b'n' => "`null`",
+        0xef | 0xfe | 0xff => "text with a byte-order mark",
+        _ => "something else",
+    }
+}
+
+/// Finds the end of one element, however many chunks it spans.
+#[derive(Debug, Default)]
+struct ElementScan {
+    depth: u32,
+    in_string: bool,
+    /// The last byte seen was a backslash that escapes the next.
+    escaped: bool,
+}
+
+struct Scanned {
+    taken: usize,
+    complete: bool,
+}
+
+impl ElementScan {
+    fn advance(&mut self, bytes: &[u8]) -> Scanned {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.in_string {
+                at = self.string(bytes, at);
+                continue;
+            }
+            match bytes[at] {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.depth > 0 => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return Scanned { taken: at + 1, complete: true };
+                    }
+                }
+                // A bare string, number or literal has no bracket of its own: it ends where what follows it begins.
+                b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r' if self.depth == 0 => {
+                    return Scanned { taken: at, complete: true };
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        Scanned { taken: at, complete: false }
+    }
+
+    /// Takes bytes of a string, up to behind its closing quote.
+    fn string(&mut self, bytes: &[u8], at: usize) -> usize {
+        if self.escaped {
+            self.escaped = false;
+            return at + 1;
+        }
+        match memchr::memchr2(b'"', b'\\', &bytes[at..]) {
+            None => bytes.len(),
+            Some(found) => {
+                if bytes[at + found] == b'"' {
+                    self.in_string = false;
+                } else {
+                    self.escaped = true;
+                }
+                at + found + 1
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn split(chunks: &[&[u8]]) -> Result<(Vec<String>, Body), MalformedBody> {
+        let mut splitter = Splitter::new(1);
+        let mut slices = Vec::new();
+        for chunk in chunks {
+            splitter.push(chunk, |slice| {
+                slices.push(String::from_utf8_lossy(slice.text).into_owned());
+                Ok::<(), MalformedBody>(())
+            })?;
+        }
+        Ok((slices, splitter.finish()?))
+    }
+
+    #[test]
+    fn elements_are_cut_as_they_stand() {
+        let rows: [(&str, &[&str]); 8] = [
+            ("[]", &[]),
+            (" [ ] \n", &[]),
+            (r#"[{"a":1}]"#, &[r#"{"a":1}"#]),
+            (r#"[{"a":1} , {"b":[2,{}]}]"#, &[r#"{"a":1}"#, r#"{"b":[2,{}]}"#]),
+            (r#"[{"a":"}],[{\""},{}]"#, &[r#"{"a":"}],[{\""}"#, "{}"]),
+            (r#"[{"a":"\\"},{"b":"\\\""}]"#, &[r#"{"a":"\\"}"#, r#"{"b":"\\\""}"#]),
+            (r#"[1, "x,]" ,null,[[]] ]"#, &["1", r#""x,]""#, "null", "[[]]"]),
+            // Two objects without a comma: the second begins where only `,` or `]` may stand.
+            ("[{}]", &["{}"]),
+        ];
+        for (body, expected) in rows {
+            let (slices, _) = split(&[body.as_bytes()]).unwrap();
+            assert_eq!(slices, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_complete_array_is_refused() {
+        let rows = [
+            ("", "ends at byte 0"),
+            ("[", "ends at byte 1"),
+            (r#"[{"a":1}"#, "ends at byte 8"),
+            (r#"[{"a":1},"#, "ends at byte 9"),
+            (r#"[{"a":"#, "ends at byte 6"),
+            (r#"[{"a":1},]"#, "unexpected `]` at byte 9"),
+            (r#"[{"a":1} {"b":2}]"#, "unexpected `{` at byte 9"),
+            ("[,]", "unexpected `,` at byte 1"),
+            ("[] []", "unexpected `[` at byte 3"),
+            ("[]x", "unexpected `x` at byte 2"),
+            ("[1}", "unexpected `}` at byte 2"),
+            (r#"{"content":[]}"#, "a JSON object, not a JSON array"),
+            ("null", "`null`, not a JSON array"),
+            ("<html>", "HTML or XML"),
+            ("\u{feff}[]", "byte-order mark"),
+        ];
+        for (body, expected) in rows {
+            let message = split(&[body.as_bytes()]).unwrap_err().to_string();
+            assert!(message.contains(expected), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_end_is_refused_before_it_fills_memory() {
+        let chunk = vec![b' '; 1 << 20];
+        let mut splitter = Splitter::new(1);
+        let mut push = |bytes: &[u8]| splitter.push(bytes, |_| Ok::<(), MalformedBody>(()));
+        push(b"[{").unwrap();
+        let refused = (0..17).find_map(|_| push(&chunk).err());
+        assert_eq!(refused, Some(MalformedBody::RecordTooLarge { at: 1 }));
+    }
+
+    proptest! {
+        #[test]
+        fn the_cut_does_not_depend_on_the_chunks(
+            elements in prop::collection::vec(r#"\{"[a-z"\\\\]{0,1}x":"([a-z,\[\]\{\} é]|\\\\|\\")*"\}"#, 0..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let elements: Vec<String> = elements.iter().map(|e| format!("{{\"k\":{}}}", serde_json::json!(e))).collect();
+            let body = format!(" [{}] ", elements.join(" ,\n")).into_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len())).collect();
+            cuts.sort_unstable();
+            let mut chunks = Vec::new();
+            let mut start = 0;
+            for cut in cuts.into_iter().chain([body.len()]) {
+                chunks.push(&body[start..cut]);
+                start = cut;
+            }
+            let (slices, summary) = split(&chunks).unwrap();
+            prop_assert_eq!(&slices, &elements);
+            prop_assert_eq!(summary.records, elements.len() as u64);
+            prop_assert_eq!(summary.bytes, body.len() as u64);
+        }
+
+        #[test]
+        fn any_bytes_are_split_or_refused(body in prop::collection::vec(any::<u8>(), 0..64)) {
+            drop(split(&[&body]));
+        }
+    }
+}

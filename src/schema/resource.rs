@@ -1,0 +1,118 @@
+//! A validated resource: the form in which every other module sees a schema.
+
+/// A collection of the API: where it is read, what a record of it holds, and how it is filed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Name in snake_case, used as folder and table name.
+    pub name: String,
+    /// What the resource is, for people.
+    pub doc: String,
+    /// Path of the list endpoint, from the root of the API.
+    pub path: String,
+    /// Path of the single read, with `{key}` where the key goes.
+    pub item_path: String,
+    /// Whether the API may lack the endpoint: a 404 is then a notice and not a failure.
+    pub optional: bool,
+    /// Whether records are filed by event time. Reference resources are not.
+    pub partitioned: bool,
+    /// Indices of the columns that may identify a record; the first present one does.
+    pub key: Vec<usize>,
+    /// Indices of the timestamp columns that tell when a record happened, best first.
+    pub event_time: Vec<usize>,
+    /// Which statuses leave a record open, where it has a status at all.
+    pub statuses: Option<Statuses>,
+    /// The declared columns, in the order of the table.
+    pub columns: Vec<Column>,
+}
+
+/// A field of a record and the column it becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name of the column, in snake_case.
+    pub name: String,
+    /// Name of the JSON member.
+    pub json: String,
+    /// What the member may hold.
+    pub kind: Type,
+    /// What the column means, for people.
+    pub doc: String,
+    /// Whether it may hold personal data, such as bank details.
+    pub sensitive: bool,
+}
+
+/// What a column holds. Every type admits null.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Type {
+    /// A JSON string, stored as text.
+    String,
+    /// A JSON number, stored as `decimal(38,18)`; exact or not at all.
+    Decimal,
+    /// A JSON integer, stored as a signed 64-bit integer.
+    Integer,
+    /// A JSON boolean.
+    Boolean,
+    /// A JSON string holding a date and a time, stored as microseconds in UTC.
+    Timestamp,
+    /// A JSON string holding a calendar date.
+    Date,
+    /// Any JSON value, stored as its text without insignificant white space.
+    Json,
+    /// A JSON array of objects, stored as a list of structs.
+    List(List),
+}
+
+/// The elements of a list column, and the flat table they also become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// Name of the flat table, one row an element.
+    pub table: String,
+    /// What the flat table is, for people.
+    pub table_doc: String,
+    /// Column of the flat table that holds the key of the record the element belongs to.
+    pub parent_key: String,
+    /// The declared columns of an element; none of them is a list.
+    pub columns: Vec<Column>,
+}
+
+/// Statuses of a resource, as far as they are documented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statuses {
+    /// Index of the column that holds the status.
+    pub column: usize,
+    /// Statuses of records that are expected to change.
+    pub open: Vec<String>,
+    /// Statuses of records that have come to an end, even if a reversal may follow.
+    pub closed: Vec<String>,
+}
+
+impl Statuses {
+    /// Whether a record with this status is still expected to change. A status that is unknown or missing counts as
+    /// open: it is safer to look at such a record again than to forget it.
+    #[must_use]
+    pub fn is_open(&self, status: Option<&str>) -> bool {
+        status.is_none_or(|status| !self.closed.iter().any(|closed| closed == status))
+    }
+
+    /// Whether the status is one that the schema lists.
+    #[must_use]
+    pub fn is_documented(&self, status: &str) -> bool {
+        self.open.iter().chain(&self.closed).any(|known| known == status)
+    }
+}
+
+impl Type {
+    /// The type's name in a schema file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Type::String => "string",
+            Type::Decimal => "decimal",
+            Type::Integer => "integer",
+            Type::Boolean => "boolean",
+            Type::Timestamp => "timestamp",
+            Type::Date => "date",
+            Type::Json => "json",
+            Type::List(_) => "list",
+        }
+    }
+}
