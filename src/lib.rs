@@ -1,5 +1,40 @@
-//! x
+//! Incremental, exactly-once export of the Lumetrade API to a Parquet lake.
+//!
+//! The promise: every version of every record that a poll observes is in the lake exactly once, exact to the last digit,
+//! readable by a plain glob; and how far a sync has come is kept inside the object that commits it.
+//!
+//! ```text
+//! Resource + Head → Poll → RecordSlice → Row → Diff {added, changed, removed} → Sealed per partition → Commit → Projection → Report
+//! schema     lake    api    record        decode  diff                          lake                               sync
+//! ```
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`schema`] | what a resource looks like, and the tables it becomes |
+//! | [`record`] | a body as a stream of record slices, hashed and not parsed |
+//! | [`decode`] | a record's text as a typed row, without loss |
+//! | [`diff`] | what a poll changes, and the guards |
+//! | [`api`] | the network edge |
+//! | [`lake`] | the storage edge: commits, state, projection |
+//! | [`config`] | settings, as checked types |
+//! | [`error`] | every failure, and what the operator should do |
+//! | [`sync`] | one run |
+//! | [`status`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`sandbox`] | a Lumetrade that runs here |
+//!
+//! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
+
+pub mod api;
+pub mod cli;
+pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod diff;
+pub mod error;
+pub mod lake;
 pub mod record;
+pub mod sandbox;
 pub mod schema;
+pub mod status;
+pub mod sync;
+pub mod telemetry;

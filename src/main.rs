@@ -1,2 +1,134 @@
-//! x
-fn main() {}
+//! Parse, run, print, exit code.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+use lumetrade_export::{
+    cli::{Cli, Command, SandboxArgs, StatusArgs, SyncArgs},
+    config::{Config, Environment},
+    demo,
+    error::{Error, Kind},
+    sandbox, status,
+    sync::{self, Ambient, Report},
+    telemetry,
+};
+use rustix::{fs::Mode, process::umask};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    // Nothing that this program writes is for others to read, whatever the mask it was started with.
+    umask(Mode::RWXG | Mode::RWXO);
+    let cli = Cli::parse();
+    let environment = Environment::read();
+    telemetry::start(cli.verbose, environment.no_color);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::Bug(error.to_string())),
+    };
+    // In a task of its own, a panic becomes an exit code.
+    let code = runtime.block_on(async {
+        tokio::select! {
+            ended = tokio::spawn(run(cli, environment)) => match ended {
+                Ok(Ok(code)) => ExitCode::from(code),
+                Ok(Err(error)) => fail(&error),
+                Err(panic) => fail(&Error::Bug(panic.to_string())),
+            },
+            code = interrupted() => code,
+        }
+    });
+    // What is still running is left where it is: every step of a sync may end anywhere.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
+    let ambient = Ambient::of_this_machine();
+    match cli.command {
+        Command::Demo(args) => {
+            let demo = demo::run(args.lake, &environment, &ambient).await?;
+            print(&demo.tell().map_err(|error| Error::Bug(error.to_string()))?)?;
+            tell_failures(&demo.first);
+            tell_failures(&demo.second);
+            Ok(demo.exit_code())
+        }
+        Command::Sync(args) => sync(&args, &environment, &ambient).await,
+        Command::Status(args) => status(&args, &environment).await,
+        Command::Sandbox(args) => sandbox(&args).await,
+    }
+}
+
+async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let report = sync::run(&config, ambient).await?;
+    let text = if args.json {
+        report.to_json_lines().map_err(|error| Error::Bug(error.to_string()))?
+    } else {
+        report.to_string()
+    };
+    tell_failures(&report);
+    print(&text)?;
+    Ok(report.exit_code())
+}
+
+async fn status(args: &StatusArgs, environment: &Environment) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let statuses = status::read(&config).await?;
+    print(&if args.json { status::json_lines(&statuses)? } else { status::table(&statuses) })?;
+    Ok(0)
+}
+
+async fn sandbox(args: &SandboxArgs) -> Result<u8, Error> {
+    let options = sandbox::Options { seed: args.seed, records: args.records, ..sandbox::Options::default() };
+    let (key, secret) = (options.key.clone(), options.secret.clone());
+    let running = sandbox::start(options, args.port).await?;
+    print(&format!(
+        "listening on {url}, with {records} transactions from seed {seed}\n\n\
+         export LUMETRADE_BASE_URL={url} LUMETRADE_API_KEY={key} LUMETRADE_API_SECRET={secret}\n\
+         curl -X POST '{url}/control/advance?days=7'    # lets a week pass\n",
+        url = running.base_url(),
+        records = args.records,
+        seed = args.seed,
+    ))?;
+    std::future::pending().await
+}
+
+/// Ends at a signal, with its exit code.
+async fn interrupted() -> ExitCode {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    let code = tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    };
+    eprintln!("interrupted: what was committed is in the lake, and the next run goes on from there");
+    ExitCode::from(code)
+}
+
+/// A reader that has gone, as of a pipe, is no failure: what was done is done.
+fn print(text: &str) -> Result<(), Error> {
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+fn tell_failures(report: &Report) {
+    for (resource, failure) in report.failures() {
+        eprintln!("error: {resource}: {}", failure.message);
+        eprintln!("  {}", failure.state);
+        if let Some(hint) = failure.hint {
+            eprintln!("  hint: {hint}");
+        }
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("error: {error}");
+    if let Some(hint) = error.hint() {
+        eprintln!("  hint: {hint}");
+    }
+    let kind: Kind = error.kind();
+    ExitCode::from(kind.exit_code())
+}

@@ -43,6 +43,8 @@ pub struct Filed {
     pub partition: EventPartition,
     /// When it was first observed, in microseconds.
     pub first_seen_at: i64,
+    /// Whether it was listed before and expected to change.
+    pub was_open: bool,
 }
 
 /// One body has the same key twice with different content, so neither can be believed.
@@ -164,7 +166,8 @@ impl Diff {
             self.tally.repeated += 1;
             return if equal { Ok(Verdict::Repeated) } else { Err(ConflictingDuplicate) };
         }
-        let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at };
+        let was_open = record.open && !record.removed;
+        let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
         let returned = std::mem::replace(&mut record.removed, false);
         record.element = sighting.element;
         record.digest = sighting.digest;
@@ -271,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    const NEW: Filed = Filed { partition: EventPartition(9), first_seen_at: 90 };
+    const NEW: Filed = Filed { partition: EventPartition(9), first_seen_at: 90, was_open: false };
 
     fn record(key: u128, value: u64) -> KnownRecord {
         KnownRecord {
@@ -309,7 +312,7 @@ mod tests {
         let mut diff = Diff::new(known(&[(1, 101), (2, 102), (3, 103)]));
         assert!(diff.recognize(1010));
         assert!(!diff.recognize(2020));
-        let filed = Filed { partition: EventPartition(2), first_seen_at: 1 };
+        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
         assert_eq!(diff.classify(sighting(2, 202), || NEW), Ok(Verdict::Changed(filed)));
         let reformatted = Sighting { element: 7, ..sighting(3, 103) };
         assert_eq!(diff.classify(reformatted, || NEW), Ok(Verdict::Unchanged));
@@ -342,7 +345,7 @@ mod tests {
         assert_eq!(gone.present(), 1);
         let mut diff = Diff::new(gone);
         assert!(diff.recognize(1020));
-        let filed = Filed { partition: EventPartition(2), first_seen_at: 1 };
+        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
         assert_eq!(diff.classify(sighting(1, 101), || NEW), Ok(Verdict::Added(filed)));
     }
 

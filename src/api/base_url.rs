@@ -1,0 +1,94 @@
+//! The address of the API: https, or http for this machine alone.
+
+use std::{fmt, str::FromStr};
+
+use reqwest::Url;
+use thiserror::Error;
+
+/// The only production server that the reference lists.
+pub const DEFAULT_BASE_URL: &str = "https://api.lumetrade.com";
+
+/// A base URL to which credentials may be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+/// Why a text is not taken for a base URL. The text itself is not repeated: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidBaseUrl {
+    /// It is no URL.
+    #[error("the base URL is no URL: {0}")]
+    NotAUrl(String),
+    /// It would send the credentials unencrypted.
+    #[error("the base URL must begin with https:// (http:// is for loopback addresses alone)")]
+    NotHttps,
+    /// It has a user name, a password, a query or a fragment.
+    #[error("the base URL must be scheme, host, port and path alone; credentials have settings of their own")]
+    TooMuch,
+}
+
+impl FromStr for BaseUrl {
+    type Err = InvalidBaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+        let url = Url::parse(text).map_err(|error| InvalidBaseUrl::NotAUrl(error.to_string()))?;
+        let plain =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        match url.scheme() {
+            "https" if plain => Ok(Self(url)),
+            "http" if plain && is_loopback(&url) => Ok(Self(url)),
+            "https" => Err(InvalidBaseUrl::TooMuch),
+            "http" if is_loopback(&url) => Err(InvalidBaseUrl::TooMuch),
+            _ => Err(InvalidBaseUrl::NotHttps),
+        }
+    }
+}
+
+impl BaseUrl {
+    /// The URL of a path that begins with a slash.
+    pub(super) fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}{path}"));
+        url
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_travel_encrypted_or_not_at_all() {
+        let rows = [
+            (DEFAULT_BASE_URL, Ok("https://api.lumetrade.com/api/v1/trades")),
+            ("https://staging.example/x/", Ok("https://staging.example/x/api/v1/trades")),
+            ("http://127.0.0.1:8080", Ok("http://127.0.0.1:8080/api/v1/trades")),
+            ("http://[::1]:8080", Ok("http://[::1]:8080/api/v1/trades")),
+            ("http://localhost", Ok("http://localhost/api/v1/trades")),
+            ("http://api.lumetrade.com", Err(InvalidBaseUrl::NotHttps)),
+            ("http://127.0.0.1.evil.example", Err(InvalidBaseUrl::NotHttps)),
+            ("http://localhost.evil.example", Err(InvalidBaseUrl::NotHttps)),
+            ("file:///etc/passwd", Err(InvalidBaseUrl::NotHttps)),
+            ("https://user:canary@host", Err(InvalidBaseUrl::TooMuch)),
+            ("https://host/?key=canary", Err(InvalidBaseUrl::TooMuch)),
+        ];
+        for (text, expected) in rows {
+            let joined = text.parse::<BaseUrl>().map(|base| base.join("/api/v1/trades").to_string());
+            assert_eq!(joined.as_deref().map_err(Clone::clone), expected, "{text}");
+            assert!(!joined.is_err_and(|error| error.to_string().contains("canary")));
+        }
+        assert!(matches!("nonsense".parse::<BaseUrl>(), Err(InvalidBaseUrl::NotAUrl(_))));
+    }
+}

@@ -1,0 +1,107 @@
+//! The API's error envelope, read leniently: an error must not be hidden by its own form.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Bytes of an error's body that are read.
+pub(super) const ENVELOPE_BYTES_MAX: usize = 64 << 10;
+/// Characters of a text that are shown.
+const TEXT_MAX: usize = 200;
+
+/// What the API says of an error, as far as it says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// The API's own error code.
+    pub code: Option<i64>,
+    /// What went wrong, for people.
+    pub message: Option<String>,
+    /// What support needs to find the request.
+    pub request_id: Option<String>,
+    /// Field and message of each detail.
+    pub details: Vec<String>,
+}
+
+impl Envelope {
+    /// Reads an envelope; what is not there or not of the expected kind is left out.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Self {
+        let raw: Raw = serde_json::from_slice(body).unwrap_or_default();
+        let details = match raw.errors {
+            Some(serde_json::Value::Array(errors)) => errors.iter().take(5).filter_map(detail).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            code: raw.code.and_then(|code| code.as_i64()),
+            message: raw.message.and_then(text),
+            request_id: raw.request_id.and_then(text),
+            details,
+        }
+    }
+}
+
+impl fmt::Display for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.as_deref().unwrap_or("the API gives no message"))?;
+        for detail in &self.details {
+            write!(f, "; {detail}")?;
+        }
+        match (self.code, &self.request_id) {
+            (Some(code), Some(id)) => write!(f, " (code {code}, request {id})"),
+            (Some(code), None) => write!(f, " (code {code})"),
+            (None, Some(id)) => write!(f, " (request {id})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Raw {
+    code: Option<serde_json::Value>,
+    message: Option<serde_json::Value>,
+    request_id: Option<serde_json::Value>,
+    errors: Option<serde_json::Value>,
+}
+
+fn detail(error: &serde_json::Value) -> Option<String> {
+    let part = |name: &str| error.get(name).cloned().and_then(text);
+    match (part("field"), part("message")) {
+        (Some(field), Some(message)) => Some(format!("{field}: {message}")),
+        (field, message) => field.or(message),
+    }
+}
+
+/// The text, without control characters and cut to a readable length.
+fn text(value: serde_json::Value) -> Option<String> {
+    let serde_json::Value::String(text) = value else { return None };
+    let mut printable: String = text.chars().filter(|character| !character.is_control()).take(TEXT_MAX).collect();
+    if text.chars().count() > TEXT_MAX {
+        printable.push('…');
+    }
+    Some(printable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_shown_as_far_as_it_goes() {
+        let whole =
+            br#"{"code":1133,"message":"Bad\u001b[31m key","httpStatus":400,"requestId":"req_1","timestamp":"x",
+            "errors":[{"field":"a","message":"b"},{"message":"c"},7]}"#;
+        let rows: [(&[u8], &str); 5] = [
+            (whole, "Bad[31m key; a: b; c (code 1133, request req_1)"),
+            (br#"{"message":7,"code":"x","errors":{}}"#, "the API gives no message"),
+            (b"<html>", "the API gives no message"),
+            (b"", "the API gives no message"),
+            (br#"{"requestId":"r"}"#, "the API gives no message (request r)"),
+        ];
+        for (body, shown) in rows {
+            assert_eq!(Envelope::parse(body).to_string(), shown);
+        }
+        let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(5000));
+        assert_eq!(Envelope::parse(long.as_bytes()).to_string().chars().count(), TEXT_MAX + 1);
+    }
+}

@@ -1,0 +1,19 @@
+//! The network edge: one complete read of a list endpoint, as a stream of chunks.
+//!
+//! ```text
+//! Resource ──▶ Client ──▶ status? ──▶ 200: Answer::Body, chunk by chunk
+//!                            ├──────▶ 404 of an optional resource: Answer::Absent
+//!                            └──────▶ anything else: ApiError, after the retries that the table in `retry` allows
+//! ```
+//!
+//! The law: nothing but the body of a 200 is ever taken for records, credentials go to the configured host alone, and
+//! redirects are not followed. HTTP is used in this module alone.
+
+mod base_url;
+mod client;
+mod envelope;
+mod retry;
+
+pub use base_url::{BaseUrl, DEFAULT_BASE_URL, InvalidBaseUrl};
+pub use client::{Answer, ApiError, BodyStream, Client, Credentials};
+pub use envelope::Envelope;

@@ -1,0 +1,143 @@
+//! The command line: what the user typed, and no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::config::Flags;
+
+/// Exports the Lumetrade API to a Parquet lake: incrementally, exactly once, exact to the last digit.
+#[derive(Debug, Parser)]
+#[command(name = "lumetrade-export", version, about, long_about = None, arg_required_else_help = true)]
+#[command(
+    after_help = "Credentials come from LUMETRADE_API_KEY and LUMETRADE_API_SECRET, or from files named in the settings."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more on standard error; twice for the finest detail
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show it all without credentials: a sandbox API on this machine, two syncs with a week between, queries to try
+    Demo(DemoArgs),
+    /// Poll the API and commit to the lake what is new, changed or gone
+    Sync(SyncArgs),
+    /// Show how far each resource has come, from the lake alone
+    Status(StatusArgs),
+    /// Run a Lumetrade API on this machine, with a history made from a seed
+    Sandbox(SandboxArgs),
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where to make the demo's lake; a new folder for temporary files unless given
+    #[arg(long, value_name = "FOLDER")]
+    pub lake: Option<String>,
+}
+
+/// Flags of `sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Where the API is [default: https://api.lumetrade.com]
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Take whatever the API no longer lists for removed, however much it is
+    #[arg(long)]
+    accept_removals: bool,
+    /// Print the report as JSON, one line a resource and one for the run
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Print the status as JSON, one line a resource
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// The settings file [default: lumetrade-export.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the lake is [default: ./lake]
+    #[arg(long, value_name = "FOLDER")]
+    lake: Option<String>,
+    /// Only this resource; may be given more than once
+    #[arg(long = "resource", value_name = "NAME")]
+    resources: Vec<String>,
+    /// A folder with schemas of your own
+    #[arg(long, value_name = "FOLDER")]
+    schemas: Option<PathBuf>,
+}
+
+/// Flags of `sandbox`.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// The port to listen on; 0 for any that is free
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// What the world is made from
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Deposits, withdrawals and trades at the beginning
+    #[arg(long, default_value_t = 10_000)]
+    pub records: u64,
+}
+
+impl SyncArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        Flags { base_url: self.base_url.clone(), accept_removals: self.accept_removals, ..self.settings.flags() }
+    }
+}
+
+impl StatusArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.settings.flags()
+    }
+}
+
+impl SettingsArgs {
+    fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            lake: self.lake.clone(),
+            schemas: self.schemas.clone(),
+            resources: self.resources.clone(),
+            ..Flags::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_has_no_flag_for_a_secret() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            let secrets = command.get_arguments().filter(|argument| argument.get_id().as_str().contains("secret"));
+            assert_eq!(secrets.count(), 0, "{}", command.get_name());
+        }
+    }
+}

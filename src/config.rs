@@ -1,0 +1,450 @@
+//! Settings: from flags, the environment and a file, into types that need no further checking.
+//!
+//! ```text
+//! flag ▷ environment ▷ file ▷ default ──▶ Config
+//! ```
+//!
+//! The only reader of the environment. An unknown key is an error that names the nearest known one; a credential comes
+//! from the environment or from a file that nobody else can read, and never from a flag.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{
+    api::{BaseUrl, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
+    decode::Zone,
+    diff::{Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX},
+    schema::{Granularity, Resource, SchemaError, Schemas},
+};
+
+/// The settings file that is read if it is there and no other is named.
+pub const DEFAULT_FILE: &str = "lumetrade-export.toml";
+
+/// What the flags say; `None` and empty where they say nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--base-url`
+    pub base_url: Option<String>,
+    /// `--lake`
+    pub lake: Option<String>,
+    /// `--schemas`
+    pub schemas: Option<PathBuf>,
+    /// `--resource`, as often as given
+    pub resources: Vec<String>,
+    /// `--accept-removals`
+    pub accept_removals: bool,
+}
+
+/// Everything that can be set, as checked types.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the API is.
+    pub base_url: BaseUrl,
+    /// Where the lake is.
+    pub lake: String,
+    /// How a new lake files its records.
+    pub granularity: Granularity,
+    /// The resources to sync, in the order in which they are polled.
+    pub resources: Vec<Resource>,
+    /// The zone of times without one.
+    pub naive_zone: Zone,
+    /// What the guards allow.
+    pub limits: Limits,
+    /// Folder for objects in the making.
+    pub spool: PathBuf,
+    api_key: Source,
+    api_secret: Source,
+}
+
+/// Where a credential comes from.
+#[derive(Debug, Clone)]
+struct Source {
+    variable: &'static str,
+    value: Option<SecretString>,
+    file: Option<PathBuf>,
+}
+
+/// Why the settings cannot be used. Credentials are never part of a message.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or a value has the wrong type.
+    #[error("{path}: {problem}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        problem: String,
+    },
+    /// The file has a key that means nothing.
+    #[error("{path}: `{key}` is no setting{}", nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// A key that is like it.
+        nearest: Option<String>,
+    },
+    /// A value is not of the form expected.
+    #[error("`{setting}`: {problem}")]
+    Invalid {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The base URL is not one that credentials may be sent to.
+    #[error(transparent)]
+    BaseUrl(#[from] InvalidBaseUrl),
+    /// A schema cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A credential is nowhere to be found.
+    #[error("no credential: set {variable}, or name a file with `{setting}`")]
+    NoCredential {
+        /// The environment variable.
+        variable: &'static str,
+        /// The setting of the file.
+        setting: &'static str,
+    },
+    /// A credential's file can be read by others.
+    #[error("{path} can be read by others (mode {mode:04o}); make it 0600")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+}
+
+/// The environment, as far as it concerns us. No `Debug`: it holds the credentials.
+#[derive(Clone)]
+pub struct Environment {
+    variables: BTreeMap<&'static str, String>,
+    temporary: PathBuf,
+    /// Whether `NO_COLOR` asks for plain text.
+    pub no_color: bool,
+}
+
+const API_KEY: &str = "LUMETRADE_API_KEY";
+const API_SECRET: &str = "LUMETRADE_API_SECRET";
+const BASE_URL: &str = "LUMETRADE_BASE_URL";
+const LAKE: &str = "LUMETRADE_LAKE";
+
+impl Environment {
+    /// Reads the process's environment. Variables that are empty count as not set.
+    #[must_use]
+    pub fn read() -> Self {
+        let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value));
+        Self {
+            variables: [API_KEY, API_SECRET, BASE_URL, LAKE].into_iter().filter_map(read).collect(),
+            temporary: std::env::temp_dir(),
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        }
+    }
+
+    /// The same with these credentials.
+    #[must_use]
+    pub fn with_credentials(&self, key: &str, secret: &str) -> Self {
+        let mut environment = self.clone();
+        environment.variables.insert(API_KEY, key.to_owned());
+        environment.variables.insert(API_SECRET, secret.to_owned());
+        environment
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+}
+
+/// The settings file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+struct File {
+    base_url: String,
+    api_key_file: String,
+    api_secret_file: String,
+    lake: String,
+    partition: Granularity,
+    resources: Vec<String>,
+    schemas: String,
+    naive_zone: String,
+    quarantine_max: f64,
+    spool: String,
+}
+
+/// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
+const KEYS: [&str; 10] = [
+    "base_url",
+    "api_key_file",
+    "api_secret_file",
+    "lake",
+    "partition",
+    "resources",
+    "schemas",
+    "naive_zone",
+    "quarantine_max",
+    "spool",
+];
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            base_url: DEFAULT_BASE_URL.to_owned(),
+            api_key_file: String::new(),
+            api_secret_file: String::new(),
+            lake: "./lake".to_owned(),
+            partition: Granularity::default(),
+            resources: Vec::new(),
+            schemas: String::new(),
+            naive_zone: "UTC".to_owned(),
+            quarantine_max: QUARANTINE_SHARE_MAX,
+            spool: String::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Puts the settings together and checks them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that cannot be used.
+    pub fn load(flags: Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = File::load(flags.config.as_deref())?;
+        Self::resolve(flags, environment, file)
+    }
+
+    /// The same without a settings file.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn without_file(flags: Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::resolve(flags, environment, File::default())
+    }
+
+    fn resolve(flags: Flags, environment: &Environment, file: File) -> Result<Self, ConfigError> {
+        let schemas = match flags.schemas.or_else(|| path(&file.schemas)) {
+            Some(folder) => Schemas::builtin()?.with_overrides(&folder)?,
+            None => Schemas::builtin()?,
+        };
+        let names = if flags.resources.is_empty() { file.resources } else { flags.resources };
+        let base_url = flags.base_url.or_else(|| environment.get(BASE_URL)).unwrap_or(file.base_url);
+        let source = |variable, file: &str| Source {
+            variable,
+            value: environment.get(variable).map(SecretString::from),
+            file: path(file),
+        };
+        Ok(Self {
+            base_url: base_url.parse()?,
+            lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
+            granularity: file.partition,
+            resources: choose(&schemas, &names)?,
+            naive_zone: file.naive_zone.parse().map_err(|error| invalid("naive_zone", &error))?,
+            limits: Limits {
+                accept_removals: flags.accept_removals,
+                quarantine_share_max: share(file.quarantine_max)?,
+                quarantine_min: QUARANTINE_MIN,
+            },
+            spool: path(&file.spool).unwrap_or_else(|| environment.temporary.clone()),
+            api_key: source(API_KEY, &file.api_key_file),
+            api_secret: source(API_SECRET, &file.api_secret_file),
+        })
+    }
+
+    /// The credentials, wherever they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NoCredential`], [`ConfigError::Exposed`] or [`ConfigError::Unreadable`].
+    pub fn credentials(&self) -> Result<Credentials, ConfigError> {
+        Ok(Credentials { key: self.api_key.read("api_key_file")?, secret: self.api_secret.read("api_secret_file")? })
+    }
+}
+
+impl File {
+    fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let malformed =
+            |error: toml::de::Error| ConfigError::Malformed { path: path.to_owned(), problem: error.to_string() };
+        let table: toml::Table = text.parse().map_err(malformed)?;
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let nearest = KEYS.iter().max_by(|a, b| strsim::jaro(a, key).total_cmp(&strsim::jaro(b, key)));
+            let nearest = nearest.filter(|near| strsim::jaro(near, key) > 0.7).map(|near| (*near).to_owned());
+            return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.clone(), nearest });
+        }
+        toml::from_str(text).map_err(malformed)
+    }
+}
+
+impl Source {
+    fn read(&self, setting: &'static str) -> Result<SecretString, ConfigError> {
+        match (&self.value, &self.file) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(file)) => read_secret(file),
+            (None, None) => Err(ConfigError::NoCredential { variable: self.variable, setting }),
+        }
+    }
+}
+
+fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
+    use std::os::unix::fs::PermissionsExt;
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(ConfigError::Exposed { path: path.to_owned(), mode });
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    Ok(text.trim_end_matches(['\n', '\r']).into())
+}
+
+/// The resources of these names, or all, in the order of the schemas.
+fn choose(schemas: &Schemas, names: &[String]) -> Result<Vec<Resource>, ConfigError> {
+    if let Some(unknown) = names.iter().find(|name| schemas.get(name).is_none()) {
+        let known: Vec<_> = schemas.iter().map(|resource| resource.name.as_str()).collect();
+        let problem = format!("there is no resource `{unknown}`; there are {}", known.join(", "));
+        return Err(ConfigError::Invalid { setting: "resources", problem });
+    }
+    let chosen = |resource: &&Resource| names.is_empty() || names.contains(&resource.name);
+    Ok(schemas.iter().filter(chosen).cloned().collect())
+}
+
+fn share(value: f64) -> Result<f64, ConfigError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::Invalid { setting: "quarantine_max", problem: format!("{value} is no share between 0 and 1") })
+    }
+}
+
+fn invalid(setting: &'static str, error: &dyn std::error::Error) -> ConfigError {
+    ConfigError::Invalid { setting, problem: error.to_string() }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../config/example.toml");
+
+    fn environment(variables: &[(&'static str, &str)]) -> Environment {
+        Environment {
+            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            temporary: PathBuf::from("/tmp"),
+            no_color: false,
+        }
+    }
+
+    fn parse(text: &str) -> Result<File, ConfigError> {
+        File::parse(Path::new("x.toml"), text)
+    }
+
+    #[test]
+    fn the_example_holds_every_setting_with_its_default() {
+        assert_eq!(parse(EXAMPLE).unwrap(), File::default());
+        let table: toml::Table = EXAMPLE.parse().unwrap();
+        let mut keys: Vec<_> = table.keys().map(String::as_str).collect();
+        let mut known = KEYS;
+        keys.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(keys, known);
+    }
+
+    #[test]
+    fn a_mistyped_key_names_the_one_that_was_meant() {
+        let message = parse("laek = \"x\"").unwrap_err().to_string();
+        assert_eq!(message, "x.toml: `laek` is no setting; did you mean `lake`?");
+        assert!(!parse("zzz = 1").unwrap_err().to_string().contains("did you mean"));
+        assert!(parse("lake = 1").unwrap_err().to_string().contains("expected a string"));
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        std::fs::write(&file, "lake = \"from-file\"\n").unwrap();
+        let load = |flag: Option<&str>, variables: &[(&'static str, &str)]| {
+            let flags = Flags { config: Some(file.clone()), lake: flag.map(str::to_owned), ..Flags::default() };
+            Config::load(flags, &environment(variables)).unwrap().lake
+        };
+        assert_eq!(load(None, &[]), "from-file");
+        assert_eq!(load(None, &[(LAKE, "from-environment")]), "from-environment");
+        assert_eq!(load(Some("from-flag"), &[(LAKE, "from-environment")]), "from-flag");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_name() {
+        let rows = [
+            ("naive_zone = \"Mars\"", "`naive_zone`: `Mars` is no zone"),
+            ("quarantine_max = 2.0", "`quarantine_max`: 2 is no share"),
+            ("resources = [\"deposit\"]", "there is no resource `deposit`"),
+            ("base_url = \"http://api.lumetrade.com\"", "must begin with https://"),
+            ("schemas = \"/nonexistent\"", "cannot read /nonexistent"),
+            ("partition = \"week\"", "unknown variant `week`"),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        for (text, expected) in rows {
+            std::fs::write(&file, text).unwrap();
+            let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+            let message = Config::load(flags, &environment(&[])).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_credential_comes_from_the_environment_or_from_a_file_that_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "canary\n").unwrap();
+        let settings = folder.path().join("s.toml");
+        std::fs::write(&settings, format!("api_secret_file = \"{}\"\n", secret.display())).unwrap();
+        let flags = Flags { config: Some(settings), ..Flags::default() };
+        let load = |variables: &[(&'static str, &str)]| Config::load(flags.clone(), &environment(variables)).unwrap();
+
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let message = load(&[(API_KEY, "k")]).credentials().unwrap_err().to_string();
+        assert!(message.contains("mode 0640"), "{message}");
+
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let config = load(&[(API_KEY, "k")]);
+        assert_eq!(config.credentials().unwrap().secret.expose_secret(), "canary");
+        assert!(!format!("{config:?} {:?}", config.credentials()).contains("canary"));
+
+        let message = load(&[]).credentials().unwrap_err().to_string();
+        assert!(message.contains("set LUMETRADE_API_KEY"), "{message}");
+    }
+}

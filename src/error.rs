@@ -1,0 +1,216 @@
+//! Every failure, and what the operator should do about it.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{
+    api::ApiError,
+    config::ConfigError,
+    decode::Rejection,
+    diff::{ConflictingDuplicate, GuardRefusal},
+    lake::LakeError,
+    record::MalformedBody,
+};
+
+/// Why something could not be done.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The API.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The lake.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The answer is not one complete list.
+    #[error("the API's answer is refused: {0}")]
+    Malformed(#[from] MalformedBody),
+    /// An object with pages instead of a list.
+    #[error("the API's answer is an object with `{member}` instead of a list, as if it had begun to paginate")]
+    Paginated {
+        /// The member that gives it away.
+        member: &'static str,
+    },
+    /// A record of the answer is not JSON.
+    #[error("the API's answer is refused: the record at byte {offset} is not JSON (at byte {at} of it)")]
+    MalformedRecord {
+        /// Offset of the record in the body.
+        offset: u64,
+        /// Offset in the record.
+        at: usize,
+    },
+    /// The same key twice, with different content.
+    #[error("the API's answer is refused: {0}")]
+    Duplicate(#[from] ConflictingDuplicate),
+    /// A guard.
+    #[error("the API's answer is refused: {0}")]
+    Guard(#[from] GuardRefusal),
+    /// Too many records do not fit, with the first of them.
+    #[error("the API's answer is refused: {refusal}; the first: {first}")]
+    Unfit {
+        /// The guard.
+        refusal: GuardRefusal,
+        /// The first record that does not fit.
+        first: Box<Rejection>,
+    },
+    /// Other runs were always quicker.
+    #[error("another run has committed {resource} first, {attempts} times over")]
+    Outrun {
+        /// The resource.
+        resource: String,
+        /// Polls made.
+        attempts: u32,
+    },
+    /// The sandbox.
+    #[error("the sandbox: {0}")]
+    Sandbox(#[from] crate::sandbox::Error),
+    /// The demo's lake is there already.
+    #[error("there is a lake at {location} already, and the demo's world is not its own")]
+    DemoLake {
+        /// Where.
+        location: String,
+    },
+    /// The report cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] std::io::Error),
+    /// A defect of this program.
+    #[error("internal error: {0}; please report it")]
+    Bug(String),
+}
+
+/// What the operator should do, as an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 65: look at the data.
+    Data,
+    /// 69: the API is unavailable; retry later.
+    Unavailable,
+    /// 70: report a bug.
+    Bug,
+    /// 74: look at the disk or the network of the store.
+    Store,
+    /// 75: another run is ahead; retry later.
+    Outrun,
+    /// 76: the lake is damaged, or its store breaks its contract.
+    Damaged,
+    /// 77: fix the credentials or permissions.
+    Denied,
+    /// 78: fix the settings.
+    Settings,
+    /// 79: a commit's outcome is unknown; run again, which settles it.
+    Unknown,
+}
+
+impl Kind {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Data => 65,
+            Kind::Unavailable => 69,
+            Kind::Bug => 70,
+            Kind::Store => 74,
+            Kind::Outrun => 75,
+            Kind::Damaged => 76,
+            Kind::Denied => 77,
+            Kind::Settings => 78,
+            Kind::Unknown => 79,
+        }
+    }
+
+    /// Of several failures, the one to tell: what needs a person goes before what the next run may mend by itself.
+    #[must_use]
+    pub fn gravity(self) -> u8 {
+        match self {
+            Kind::Outrun => 1,
+            Kind::Unavailable => 2,
+            Kind::Unknown => 3,
+            Kind::Store => 4,
+            Kind::Data => 5,
+            Kind::Denied => 6,
+            Kind::Settings => 7,
+            Kind::Damaged => 8,
+            Kind::Bug => 9,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Data => "data",
+            Kind::Unavailable => "unavailable",
+            Kind::Bug => "bug",
+            Kind::Store => "store",
+            Kind::Outrun => "outrun",
+            Kind::Damaged => "damaged",
+            Kind::Denied => "denied",
+            Kind::Settings => "settings",
+            Kind::Unknown => "unknown",
+        })
+    }
+}
+
+impl Error {
+    /// What the operator should do.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Config(_) | Error::DemoLake { .. } => Kind::Settings,
+            Error::Api(error) => api_kind(error),
+            Error::Lake(error) => lake_kind(error),
+            Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
+            Error::Duplicate(_) | Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
+            Error::Outrun { .. } => Kind::Outrun,
+            Error::Sandbox(_) | Error::Output(_) => Kind::Store,
+            Error::Bug(_) => Kind::Bug,
+        }
+    }
+
+    /// What may help, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::Guard(GuardRefusal::PageSized { .. }) | Error::Paginated { .. } => Some(
+                "this version reads whole lists; if the records are really gone, accept that with --accept-removals",
+            ),
+            Error::Guard(_) => Some("if the records are really gone, accept that with --accept-removals"),
+            Error::Unfit { .. } => Some("if the API has changed, describe its records with --schemas"),
+            Error::Api(ApiError::Denied { status: 401, .. }) => {
+                Some("check LUMETRADE_API_KEY and LUMETRADE_API_SECRET: they may be wrong, expired or revoked")
+            }
+            Error::Api(ApiError::Denied { .. }) => {
+                Some("the key's owner may not read this; check the key's permissions")
+            }
+            Error::Lake(LakeError::Granularity { .. }) => Some("set `partition` to what the lake was made with"),
+            Error::Lake(LakeError::Missing { .. }) => Some("a first sync makes it; --lake says where it is"),
+            Error::Lake(LakeError::NewerFormat { .. }) => Some("use a newer version of lumetrade-export"),
+            Error::DemoLake { .. } => Some("name a new folder, or none"),
+            _ => None,
+        }
+    }
+}
+
+fn api_kind(error: &ApiError) -> Kind {
+    match error {
+        ApiError::Credential { .. } | ApiError::Redirect { .. } => Kind::Settings,
+        ApiError::Denied { .. } => Kind::Denied,
+        ApiError::Unreachable { .. } => Kind::Unavailable,
+        ApiError::Status { status, .. } if *status >= 500 || matches!(status, 408 | 425 | 429) => Kind::Unavailable,
+        ApiError::Status { .. } => Kind::Data,
+    }
+}
+
+fn lake_kind(error: &LakeError) -> Kind {
+    match error {
+        LakeError::Io { .. } => Kind::Store,
+        LakeError::Denied { .. } => Kind::Denied,
+        LakeError::OutcomeUnknown { .. } => Kind::Unknown,
+        LakeError::Damaged { .. } | LakeError::NewerFormat { .. } => Kind::Damaged,
+        LakeError::Granularity { .. } | LakeError::Missing { .. } => Kind::Settings,
+        LakeError::Incompatible { .. } | LakeError::Location { .. } => Kind::Settings,
+    }
+}

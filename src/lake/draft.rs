@@ -1,0 +1,287 @@
+//! The objects of one diff while they are being made.
+//!
+//! In: rows, each with its partition. Out: one sealed object a partition, numbered from the head on, each naming the
+//! one before it. A larger share of one partition than an object may hold becomes several. Removals come last, in objects
+//! of their own. Nothing is in the lake before the log has committed it, so any prefix of the sealed objects is a valid state.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
+    claim::Claim,
+    footer::COMMIT_KEY,
+    layout::Layout,
+    parquet_file::{Writer, Written},
+};
+use crate::{
+    decode::{Columns, Operation, Row, Stamp},
+    diff::Filed,
+    record::Body,
+    schema::{EventPartition, Resource},
+};
+
+/// Rows of one draft collected before they are encoded.
+const BATCH_ROWS: usize = 1024;
+/// Text of one draft collected before it is encoded.
+const BATCH_TEXT_BYTES: usize = 1 << 20;
+/// Encoded bytes that all drafts together hold in memory before the largest gives its rows up to its file.
+const MEMORY_BYTES_MAX: usize = 48 << 20;
+/// Size from which on an object takes no more rows. It has to be held in memory once, to be written in one request.
+const OBJECT_BYTES_MAX: usize = 64 << 20;
+
+/// What a row does to the figures of the cursor.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Effect {
+    /// Records listed: 1 for one that is added, -1 for one that is removed.
+    pub known: i64,
+    /// Records that are expected to change, likewise.
+    pub open: i64,
+    /// When the record happened.
+    pub event_time: Option<i64>,
+}
+
+/// A poll, as its commits tell of it.
+#[derive(Debug, Clone)]
+pub struct PollFacts {
+    /// What the body was.
+    pub body: Body,
+    /// The body's ETag, where the server gave one.
+    pub etag: Option<String>,
+    /// Records listed before.
+    pub known_before: u64,
+    /// Of these, the ones expected to change.
+    pub open_before: u64,
+}
+
+/// An object that is complete but not yet in the lake.
+#[derive(Debug)]
+pub struct Sealed {
+    pub(super) claim: Claim,
+    pub(super) file: File,
+    /// What its footer says.
+    pub commit: Commit,
+}
+
+/// The objects in the making.
+pub struct Drafts {
+    lake: Lake,
+    resource: Resource,
+    layout: Layout,
+    head: Head,
+    spool: PathBuf,
+    poll_id: String,
+    observed_at: i64,
+    drafts: Vec<Draft>,
+    /// The draft that takes the next row of a partition.
+    taking: HashMap<EventPartition, usize>,
+    kind: CommitKind,
+}
+
+struct Draft {
+    seq: u64,
+    partition: EventPartition,
+    kind: CommitKind,
+    columns: Columns,
+    writer: Writer,
+    effect: Effect,
+}
+
+impl Drafts {
+    /// Drafts that follow `head`, for a poll that began at `observed_at` (microseconds).
+    #[must_use]
+    pub fn new(lake: &Lake, resource: &Resource, head: Head, spool: &Path, poll_id: &str, observed_at: i64) -> Self {
+        Self {
+            layout: Layout::new(resource, lake.identity.granularity),
+            lake: lake.clone(),
+            resource: resource.clone(),
+            head,
+            spool: spool.to_owned(),
+            poll_id: poll_id.to_owned(),
+            observed_at,
+            drafts: Vec::new(),
+            taking: HashMap::new(),
+            kind: CommitKind::Changes,
+        }
+    }
+
+    /// Where a record that is seen for the first time is filed: by when it happened, else by when it was observed.
+    #[must_use]
+    pub fn file(&self, event_time: Option<i64>) -> Filed {
+        let partition = self.layout.granularity().partition_of(event_time.unwrap_or(self.observed_at));
+        Filed { partition, first_seen_at: self.observed_at, was_open: false }
+    }
+
+    /// Adds a version of a record.
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn append(
+        &mut self,
+        operation: Operation,
+        filed: Filed,
+        row: &Row<'_>,
+        effect: Effect,
+    ) -> Result<(), LakeError> {
+        let index = self.taking(filed.partition)?;
+        let draft = &mut self.drafts[index];
+        draft.effect.add(effect);
+        let stamp = Stamp {
+            seq: draft.seq as i64,
+            operation,
+            observed_at: self.observed_at,
+            first_seen_at: filed.first_seen_at,
+            poll_id: &self.poll_id,
+        };
+        draft.columns.append(row, stamp);
+        if draft.columns.rows() < BATCH_ROWS && draft.columns.text_bytes() < BATCH_TEXT_BYTES {
+            return Ok(());
+        }
+        draft.encode().map_err(|error| spool_error(&error))?;
+        if draft.writer.encoded_bytes() >= OBJECT_BYTES_MAX {
+            self.taking.remove(&filed.partition);
+            draft.writer.flush().map_err(|error| spool_error(&error))?;
+        }
+        self.keep_within_memory()
+    }
+
+    /// From here on rows are those of records that have gone.
+    pub fn begin_removals(&mut self) {
+        self.kind = CommitKind::Removals;
+        self.taking.clear();
+    }
+
+    /// Makes sure that there is an object, be it without a row, so that the resource's table exists.
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn ensure_table(&mut self) -> Result<(), LakeError> {
+        if self.head.seq == 0 && self.drafts.is_empty() {
+            self.taking(self.file(None).partition)?;
+        }
+        Ok(())
+    }
+
+    /// Closes all objects, in the order in which they are to be committed.
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn seal(self, poll: &PollFacts) -> Result<Vec<Sealed>, LakeError> {
+        let count = self.drafts.len();
+        let mut parent = self.head.sha256.clone();
+        let mut cursor = Cursor {
+            poll_id: self.poll_id.clone(),
+            observed_at: self.observed_at,
+            complete: false,
+            body_bytes: poll.body.bytes,
+            body_sha256: poll.body.sha256.clone(),
+            etag: poll.etag.clone(),
+            newest_event_time: self.head.cursor.as_ref().and_then(|cursor| cursor.newest_event_time),
+            known: poll.known_before,
+            open: poll.open_before,
+        };
+        let mut sealed = Vec::with_capacity(count);
+        for (index, draft) in self.drafts.into_iter().enumerate() {
+            cursor.complete = index + 1 == count;
+            cursor.newest_event_time = cursor.newest_event_time.max(draft.effect.event_time);
+            cursor.known = cursor.known.saturating_add_signed(draft.effect.known);
+            cursor.open = cursor.open.saturating_add_signed(draft.effect.open);
+            let commit = Commit {
+                format: FORMAT,
+                lake: self.lake.identity.id.clone(),
+                resource: self.resource.name.clone(),
+                seq: draft.seq,
+                kind: draft.kind,
+                rows: draft.rows(),
+                parent: parent.take(),
+                schema: self.resource.fingerprint(),
+                cursor: Some(cursor.clone()),
+            };
+            let object = draft.seal(&self.layout, commit)?;
+            parent = Some(object.claim.sha256.clone());
+            sealed.push(object);
+        }
+        Ok(sealed)
+    }
+
+    fn taking(&mut self, partition: EventPartition) -> Result<usize, LakeError> {
+        if let Some(&index) = self.taking.get(&partition) {
+            return Ok(index);
+        }
+        let index = self.drafts.len();
+        let seq = self.head.seq + 1 + index as u64;
+        let columns = Columns::new(&self.resource);
+        let writer = Writer::new(self.resource.arrow_schema(), &self.spool).map_err(|error| spool_error(&error))?;
+        self.drafts.push(Draft { seq, partition, kind: self.kind, columns, writer, effect: Effect::default() });
+        self.taking.insert(partition, index);
+        Ok(index)
+    }
+
+    fn keep_within_memory(&mut self) -> Result<(), LakeError> {
+        let held: usize = self.drafts.iter().map(|draft| draft.writer.memory_bytes()).sum();
+        if held <= MEMORY_BYTES_MAX {
+            return Ok(());
+        }
+        match self.drafts.iter_mut().max_by_key(|draft| draft.writer.memory_bytes()) {
+            Some(largest) => largest.writer.flush().map_err(|error| spool_error(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Draft {
+    fn rows(&self) -> u64 {
+        self.writer.rows() + self.columns.rows() as u64
+    }
+
+    fn encode(&mut self) -> Result<(), parquet::errors::ParquetError> {
+        let batch = self.columns.finish()?;
+        self.writer.write(&batch)
+    }
+
+    fn seal(mut self, layout: &Layout, commit: Commit) -> Result<Sealed, LakeError> {
+        if self.columns.rows() > 0 {
+            self.encode().map_err(|error| spool_error(&error))?;
+        }
+        let (written, commit) = close(self.writer, commit)?;
+        let claim = Claim {
+            seq: self.seq,
+            key: layout.commit(self.partition, self.seq),
+            size: written.size,
+            sha256: written.sha256,
+            poll_id: commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone()).unwrap_or_default(),
+        };
+        Ok(Sealed { claim, file: written.file, commit })
+    }
+}
+
+impl Effect {
+    /// Of a record that has gone.
+    #[must_use]
+    pub fn removed(was_open: bool) -> Self {
+        Self { known: -1, open: -i64::from(was_open), event_time: None }
+    }
+
+    fn add(&mut self, other: Effect) {
+        self.known += other.known;
+        self.open += other.open;
+        self.event_time = self.event_time.max(other.event_time);
+    }
+}
+
+/// Closes a file with its commit in the footer.
+pub(super) fn close(writer: Writer, commit: Commit) -> Result<(Written, Commit), LakeError> {
+    let text = serde_json::to_string(&commit).map_err(|error| spool_error(&error))?;
+    let written = writer.close(COMMIT_KEY, text).map_err(|error| spool_error(&error))?;
+    Ok((written, commit))
+}
+
+pub(super) fn spool_error(error: &(dyn std::error::Error + Send + Sync)) -> LakeError {
+    LakeError::io("write", "a temporary file in the spool folder", error.to_string())
+}

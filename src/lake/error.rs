@@ -1,0 +1,123 @@
+//! What can go wrong between us and the lake, by what the operator has to do about it.
+
+use thiserror::Error;
+
+/// A failure of the lake. Losing a race is none: see [`Outcome`](super::Outcome).
+#[derive(Debug, Error)]
+pub enum LakeError {
+    /// The store could not read or write.
+    #[error("cannot {action} {key}: {source}")]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On which object.
+        key: String,
+        /// What the store says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store refuses access.
+    #[error("not allowed to {action} {key}: {source}")]
+    Denied {
+        /// What was attempted.
+        action: &'static str,
+        /// On which object.
+        key: String,
+        /// What the store says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A write may or may not have happened.
+    #[error("it is not known whether {key} was written: {source}")]
+    OutcomeUnknown {
+        /// The object.
+        key: String,
+        /// The last thing that the store said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What is in the lake cannot have come from this program's laws.
+    #[error("the lake is damaged: {key}: {problem}")]
+    Damaged {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A newer version of this program has written the lake.
+    #[error("the lake has format {found}, this version writes up to {known}", known = super::FORMAT)]
+    NewerFormat {
+        /// The lake's format.
+        found: u32,
+    },
+    /// The lake was made with another granularity of partitions.
+    #[error("the lake is partitioned by {lake}, the settings say {settings}")]
+    Granularity {
+        /// As the lake was made.
+        lake: crate::schema::Granularity,
+        /// As it is set.
+        settings: crate::schema::Granularity,
+    },
+    /// A declared column has another type than the lake's.
+    #[error("column `{column}` of {table} is {found} in the lake, the schema says {declared}")]
+    Incompatible {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Type in the lake.
+        found: String,
+        /// Type in the schema.
+        declared: String,
+    },
+    /// There is no lake where one was expected.
+    #[error("there is no lake at {location}")]
+    Missing {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// The location is none that a lake can have.
+    #[error("`{location}` cannot be a lake: {problem}")]
+    Location {
+        /// As it was given.
+        location: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl LakeError {
+    pub(crate) fn io(
+        action: &'static str,
+        key: &str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        LakeError::Io { action, key: key.to_owned(), source: source.into() }
+    }
+
+    pub(super) fn store(action: &'static str, key: &str, source: object_store::Error) -> Self {
+        let key = key.to_owned();
+        if is_denial(&source) {
+            LakeError::Denied { action, key, source: source.into() }
+        } else {
+            LakeError::Io { action, key, source: source.into() }
+        }
+    }
+
+    pub(super) fn damaged(key: &str, problem: impl Into<String>) -> Self {
+        LakeError::Damaged { key: key.to_owned(), problem: problem.into() }
+    }
+}
+
+/// Some stores say so by a variant; the local one hides the operating system's error at the end of the chain.
+fn is_denial(error: &object_store::Error) -> bool {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    if matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) {
+        return true;
+    }
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        source = error.source();
+    }
+    false
+}

@@ -1,0 +1,225 @@
+//! Many versions of many records, folded to the last one of each.
+//!
+//! In: objects that hold rows of one partition, oldest first. Out: for each record its last version. Two passes over the
+//! objects: the first finds where each last version is, reading keys alone; the second reads those rows. What is held
+//! in memory is a few bytes a record, never rows.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    path::Path,
+    sync::Arc,
+};
+
+use arrow_array::{
+    Array, ArrayRef, ListArray, RecordBatch, StructArray, UInt32Array, cast::AsArray, new_null_array, types::Int64Type,
+};
+use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
+use arrow_select::take::take_record_batch;
+use parquet::errors::ParquetError;
+
+use super::{Lake, LakeError, layout::Layout, parquet_file};
+use crate::{
+    decode::{Operation, Seed, key_hash},
+    schema::{EventPartition, Resource},
+};
+
+/// Objects with the place of each record's last version among them.
+pub(super) struct Fold<'a> {
+    resource: &'a Resource,
+    seed: Seed,
+    inputs: Vec<(String, File)>,
+    last: HashMap<u128, Place>,
+}
+
+/// Where a version is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    seq: i64,
+    input: usize,
+    row: usize,
+    removed: bool,
+}
+
+impl<'a> Fold<'a> {
+    /// Folds these objects. With `wanted`, only records whose key hash is in it are looked at.
+    pub(super) async fn of(
+        lake: &Lake,
+        resource: &'a Resource,
+        spool: &Path,
+        keys: &[String],
+        wanted: Option<&HashSet<u128>>,
+    ) -> Result<Self, LakeError> {
+        let mut fold = Self { resource, seed: lake.seed, inputs: Vec::new(), last: HashMap::new() };
+        for key in keys {
+            let file = lake.store.download(key, spool).await?;
+            fold.locate(key, file, wanted)?;
+        }
+        Ok(fold)
+    }
+
+    /// Calls `each` with batches of last versions, of the records that have not gone.
+    pub(super) fn present_rows(
+        &self,
+        mut each: impl FnMut(RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), LakeError> {
+        let schema = self.resource.arrow_schema();
+        for (input, (key, file)) in self.inputs.iter().enumerate() {
+            let unreadable = |error: ParquetError| LakeError::damaged(key, error.to_string());
+            let mut first_row = 0;
+            let file = file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?;
+            for batch in parquet_file::read_batches(file, None).map_err(unreadable)? {
+                let batch = batch.map_err(unreadable)?;
+                let chosen = self.chosen(input, first_row, &batch);
+                first_row += batch.num_rows();
+                if chosen.is_empty() {
+                    continue;
+                }
+                let rows =
+                    take_record_batch(&batch, &UInt32Array::from(chosen)).map_err(|error| unreadable(error.into()))?;
+                each(conform(&rows, &schema, self.resource)?).map_err(|error| super::draft::spool_error(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn chosen(&self, input: usize, first_row: usize, batch: &RecordBatch) -> Vec<u32> {
+        let is_last = |row: usize| {
+            let place = row_key(batch, row, self.resource, self.seed).and_then(|key| self.last.get(&key));
+            place.is_some_and(|place| !place.removed && (place.input, place.row) == (input, first_row + row))
+        };
+        (0..batch.num_rows()).filter(|row| is_last(*row)).map(|row| row as u32).collect()
+    }
+
+    fn locate(&mut self, key: &str, file: File, wanted: Option<&HashSet<u128>>) -> Result<(), LakeError> {
+        let unreadable = |error: ParquetError| LakeError::damaged(key, error.to_string());
+        let columns: Vec<&str> = self
+            .resource
+            .key
+            .iter()
+            .map(|&key| self.resource.columns[key].name.as_str())
+            .chain(["_seq", "_op"])
+            .collect();
+        let input = self.inputs.len();
+        let copy = file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?;
+        let mut first_row = 0;
+        for batch in parquet_file::read_batches(copy, Some(&columns)).map_err(unreadable)? {
+            let batch = batch.map_err(unreadable)?;
+            for row in 0..batch.num_rows() {
+                let hash = row_key(&batch, row, self.resource, self.seed)
+                    .ok_or_else(|| LakeError::damaged(key, "holds a row without a key"))?;
+                if wanted.is_none_or(|wanted| wanted.contains(&hash)) {
+                    let version =
+                        version(&batch, row).ok_or_else(|| LakeError::damaged(key, "lacks `_seq` or `_op`"))?;
+                    self.offer(hash, Place { seq: version.seq, input, row: first_row + row, removed: version.removed });
+                }
+            }
+            first_row += batch.num_rows();
+        }
+        self.inputs.push((key.to_owned(), file));
+        Ok(())
+    }
+
+    fn offer(&mut self, key: u128, place: Place) {
+        let last = self.last.entry(key).or_insert(place);
+        if place.seq >= last.seq {
+            *last = place;
+        }
+    }
+}
+
+/// The last version, removed or not, of each record whose key hash is in `wanted`, from the truth of these partitions.
+///
+/// # Errors
+///
+/// If an object cannot be read, or is not what a commit is.
+pub async fn last_rows(
+    lake: &Lake,
+    resource: &Resource,
+    spool: &Path,
+    partitions: &HashSet<EventPartition>,
+    wanted: &HashSet<u128>,
+) -> Result<Vec<RecordBatch>, LakeError> {
+    let layout = Layout::new(resource, lake.identity.granularity);
+    let mut keys: Vec<(u64, String)> = Vec::new();
+    for listed in lake.store.list(&layout.changes()).await? {
+        match layout.parse_commit(&listed.key) {
+            Some((partition, seq)) if partitions.contains(&partition) => keys.push((seq, listed.key)),
+            _ => {}
+        }
+    }
+    keys.sort();
+    let keys: Vec<String> = keys.into_iter().map(|(_, key)| key).collect();
+    let mut batches = Vec::new();
+    Fold::of(lake, resource, spool, &keys, Some(wanted)).await?.present_rows(|batch| {
+        batches.push(batch);
+        Ok(())
+    })?;
+    Ok(batches)
+}
+
+/// A row's `_seq`, and whether it says that its record has gone.
+pub(super) struct Version {
+    pub seq: i64,
+    pub removed: bool,
+}
+
+pub(super) fn version(batch: &RecordBatch, row: usize) -> Option<Version> {
+    let seq = batch.column_by_name("_seq")?.as_primitive_opt::<Int64Type>()?.value(row);
+    let operation = batch.column_by_name("_op")?.as_string_opt::<i32>()?.value(row);
+    Some(Version { seq, removed: operation == Operation::Removed.name() })
+}
+
+/// Hash of the key of a stored row; `None` if it has none.
+pub(super) fn row_key(batch: &RecordBatch, row: usize, resource: &Resource, seed: Seed) -> Option<u128> {
+    resource.key.iter().find_map(|&column| {
+        let texts = batch.column_by_name(&resource.columns[column].name)?.as_string_opt::<i32>()?;
+        texts.is_valid(row).then(|| key_hash(seed, (column, texts.value(row))))
+    })
+}
+
+/// A stored batch in the form of the schema as it is: a column that was declared later is null.
+pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef, resource: &Resource) -> Result<RecordBatch, LakeError> {
+    if batch.schema_ref().fields() == schema.fields() {
+        return Ok(batch.clone());
+    }
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(array) => conform_array(array, field, resource),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns).map_err(|error| mismatch(resource, &error))
+}
+
+fn conform_array(array: &ArrayRef, field: &FieldRef, resource: &Resource) -> Result<ArrayRef, LakeError> {
+    match (array.data_type(), field.data_type()) {
+        (found, declared) if found == declared => Ok(array.clone()),
+        (DataType::List(_), DataType::List(element)) => {
+            let list = array.as_list::<i32>();
+            let values = conform_array(list.values(), element, resource)?;
+            ListArray::try_new(element.clone(), list.offsets().clone(), values, list.nulls().cloned())
+                .map(|list| Arc::new(list) as ArrayRef)
+                .map_err(|error| mismatch(resource, &error))
+        }
+        (DataType::Struct(_), DataType::Struct(fields)) => {
+            let rows = array.as_struct();
+            let columns = fields.iter().map(|field| match rows.column_by_name(field.name()) {
+                Some(column) => conform_array(column, field, resource),
+                None => Ok(new_null_array(field.data_type(), rows.len())),
+            });
+            StructArray::try_new(fields.clone(), columns.collect::<Result<_, _>>()?, rows.nulls().cloned())
+                .map(|rows| Arc::new(rows) as ArrayRef)
+                .map_err(|error| mismatch(resource, &error))
+        }
+        (found, declared) => Err(LakeError::Incompatible {
+            table: resource.name.clone(),
+            column: field.name().clone(),
+            found: found.to_string(),
+            declared: declared.to_string(),
+        }),
+    }
+}
+
+fn mismatch(resource: &Resource, error: &ArrowError) -> LakeError {
+    LakeError::damaged(&format!("changes/{}", resource.name), error.to_string())
+}

@@ -1,0 +1,133 @@
+//! Where everything lies in a lake. Keys are made of names that the schemas vouch for, dates and numbers alone.
+
+use crate::schema::{EventPartition, Granularity, Resource};
+
+pub(super) const LAKE: &str = "meta/lake.json";
+
+/// Digits of a sequence number in a key, so that keys sort as numbers do.
+const SEQ_DIGITS: usize = 20;
+
+/// Keys of one resource.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    resource: String,
+    granularity: Granularity,
+}
+
+impl Layout {
+    pub(super) fn new(resource: &Resource, granularity: Granularity) -> Self {
+        let granularity = if resource.partitioned { granularity } else { Granularity::None };
+        Self { resource: resource.name.clone(), granularity }
+    }
+
+    pub(super) fn granularity(&self) -> Granularity {
+        self.granularity
+    }
+
+    pub(super) fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// All claims.
+    pub(super) fn log(&self) -> String {
+        format!("meta/{}/log", self.resource)
+    }
+
+    pub(super) fn claim(&self, seq: u64) -> String {
+        format!("{}/{seq:0SEQ_DIGITS$}.json", self.log())
+    }
+
+    /// All commits.
+    pub(super) fn changes(&self) -> String {
+        format!("changes/{}", self.resource)
+    }
+
+    pub(super) fn commit(&self, partition: EventPartition, seq: u64) -> String {
+        self.within(self.changes(), partition, &format!("{seq:0SEQ_DIGITS$}.parquet"))
+    }
+
+    pub(super) fn current(&self, table: &str, partition: EventPartition) -> String {
+        self.within(format!("current/{table}"), partition, "data.parquet")
+    }
+
+    pub(super) fn current_index(&self) -> String {
+        format!("meta/{}/current.json", self.resource)
+    }
+
+    pub(super) fn state(&self) -> String {
+        format!("meta/{}/state/known.bin", self.resource)
+    }
+
+    pub(super) fn quarantine(&self) -> String {
+        format!("quarantine/{}", self.resource)
+    }
+
+    pub(super) fn quarantined(&self, number: u64) -> String {
+        format!("{}/{number:0SEQ_DIGITS$}.parquet", self.quarantine())
+    }
+
+    /// The partition and number that a key under `changes/` stands for; `None` for a key that no commit has.
+    pub(super) fn parse_commit(&self, key: &str) -> Option<(EventPartition, u64)> {
+        let rest = key.strip_prefix(&self.changes())?.strip_prefix('/')?;
+        let (partition, file) = match self.granularity.column() {
+            None => (EventPartition::default(), rest),
+            Some(_) => {
+                let (folder, file) = rest.split_once('/')?;
+                (self.granularity.parse_folder(folder)?, file)
+            }
+        };
+        Some((partition, parse_number(file, ".parquet")?))
+    }
+
+    fn within(&self, folder: String, partition: EventPartition, file: &str) -> String {
+        match self.granularity.folder(partition) {
+            Some(name) => format!("{folder}/{name}/{file}"),
+            None => format!("{folder}/{file}"),
+        }
+    }
+}
+
+/// The number in a key of numbered objects, given the file's suffix.
+pub(super) fn parse_number(key: &str, suffix: &str) -> Option<u64> {
+    let name = key.rsplit('/').next()?.strip_suffix(suffix)?;
+    (name.len() == SEQ_DIGITS && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Schemas;
+
+    #[test]
+    fn keys_are_those_of_the_layout_and_read_back() {
+        let schemas = Schemas::builtin().unwrap();
+        let deposits = Layout::new(schemas.get("deposits").unwrap(), Granularity::Month);
+        let may = Granularity::Month.parse_folder("event_month=2026-05").unwrap();
+        let key = deposits.commit(may, 42);
+        assert_eq!(key, "changes/deposits/event_month=2026-05/00000000000000000042.parquet");
+        assert_eq!(deposits.parse_commit(&key), Some((may, 42)));
+        assert_eq!(deposits.claim(42), "meta/deposits/log/00000000000000000042.json");
+        let accounts = Layout::new(schemas.get("accounts").unwrap(), Granularity::Month);
+        let key = accounts.commit(EventPartition::default(), 1);
+        assert_eq!(key, "changes/accounts/00000000000000000001.parquet");
+        assert_eq!(accounts.parse_commit(&key), Some((EventPartition::default(), 1)));
+    }
+
+    #[test]
+    fn strays_are_no_commits() {
+        let schemas = Schemas::builtin().unwrap();
+        let layout = Layout::new(schemas.get("deposits").unwrap(), Granularity::Month);
+        let strays = [
+            "changes/deposits/x.parquet",
+            "changes/deposits/event_month=2026-05/x.parquet",
+            "changes/deposits/event_month=2026-05/42.parquet",
+            "changes/deposits/event_month=2026-05/deeper/00000000000000000042.parquet",
+            "changes/deposits/event_day=2026-05-01/00000000000000000042.parquet",
+            "changes/deposits/event_month=2026-05/00000000000000000042.parquet#1",
+            "changes/depositsx/event_month=2026-05/00000000000000000042.parquet",
+        ];
+        for stray in strays {
+            assert_eq!(layout.parse_commit(stray), None, "{stray}");
+        }
+    }
+}

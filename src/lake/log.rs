@@ -1,0 +1,211 @@
+//! The log of a resource: which commits there are, in which order, and how one more is made.
+//!
+//! "Claim, then create": a claim says which one object a number may become, and the creation of that object is the commit.
+//! A claim without its object is closed with a void before anything else is done, so that a writer which wakes up late
+//! finds its key taken.
+
+use std::{io::Read, path::Path};
+
+use bytes::Bytes;
+
+use super::{
+    Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed,
+    claim::Claim,
+    draft,
+    footer::COMMIT_KEY,
+    layout::{self, Layout},
+    parquet_file::{self, Writer},
+};
+use crate::schema::Resource;
+
+/// Footers are a few kilobytes; this much of an object's end holds all but the very long ones.
+const FOOTER_BYTES: u64 = 64 << 10;
+
+/// The last commit of a resource, whose successor can be claimed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Its number; 0 if there is none.
+    pub seq: u64,
+    /// SHA-256 of its object.
+    pub sha256: Option<String>,
+    /// How far the resource has come.
+    pub cursor: Option<Cursor>,
+}
+
+/// What an attempt to commit came to. Both are ordinary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The object is in the lake.
+    Committed(Head),
+    /// Another writer has the number: what was observed must be thrown away and observed again.
+    Lost,
+}
+
+/// The log of one resource.
+#[derive(Debug, Clone)]
+pub struct Log<'a> {
+    lake: &'a Lake,
+    resource: &'a Resource,
+    layout: Layout,
+}
+
+impl<'a> Log<'a> {
+    /// The log of `resource`.
+    #[must_use]
+    pub fn new(lake: &'a Lake, resource: &'a Resource) -> Self {
+        Self { lake, resource, layout: Layout::new(resource, lake.identity.granularity) }
+    }
+
+    /// Finds the head without writing anything: a claim that has no object yet is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Damaged`] if the log has gaps or an object is not what its claim says.
+    pub async fn head(&self) -> Result<Head, LakeError> {
+        let last = self.last_claim().await?;
+        match self.read(last).await? {
+            Some(head) => Ok(head),
+            None => self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1)),
+        }
+    }
+
+    /// Finds the head, and closes the last claim with a void if its object is missing. What is there afterwards, void or a
+    /// slow writer's rows, is final. `spool` is a folder for temporary files.
+    ///
+    /// # Errors
+    ///
+    /// As [`head`](Self::head), and whatever the store fails with.
+    pub async fn settle(&self, spool: &Path) -> Result<Head, LakeError> {
+        let last = self.last_claim().await?;
+        if let Some(head) = self.read(last).await? {
+            return Ok(head);
+        }
+        let before = self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1))?;
+        let claim = self.claim(last).await?;
+        tracing::warn!(resource = self.layout.resource(), seq = last, "closing a claim that its writer left open");
+        self.lake.store.create(&claim.key, &self.void(last, before, spool)?).await?;
+        self.read(last).await?.ok_or_else(|| self.gap(last))
+    }
+
+    /// Commits an object, whose number must follow the head's.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::OutcomeUnknown`] if the store does not let us find out, and whatever else it fails with. A lost race
+    /// is no error.
+    pub async fn commit(&self, sealed: &mut Sealed) -> Result<Outcome, LakeError> {
+        let claim = &sealed.claim;
+        if self.lake.store.create(&self.layout.claim(claim.seq), &claim.to_bytes()?).await? != Creation::Ours {
+            return Ok(Outcome::Lost);
+        }
+        let mut bytes = Vec::with_capacity(claim.size as usize);
+        sealed.file.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", &claim.key, source))?;
+        match self.lake.store.create(&claim.key, &Bytes::from(bytes)).await? {
+            Creation::Ours => Ok(Outcome::Committed(Head {
+                seq: claim.seq,
+                sha256: Some(claim.sha256.clone()),
+                cursor: sealed.commit.cursor.clone(),
+            })),
+            Creation::Theirs(_) => Ok(Outcome::Lost),
+        }
+    }
+
+    /// The highest number claimed; 0 if none is.
+    async fn last_claim(&self) -> Result<u64, LakeError> {
+        let claims = self.lake.store.list(&self.layout.log()).await?;
+        let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
+        let (mut last, mut count) = (0, 0);
+        for number in numbers {
+            last = number;
+            count += 1;
+        }
+        if last == count {
+            Ok(last)
+        } else {
+            Err(LakeError::damaged(&self.layout.log(), format!("{count} claims up to number {last}")))
+        }
+    }
+
+    async fn claim(&self, seq: u64) -> Result<Claim, LakeError> {
+        let key = self.layout.claim(seq);
+        let bytes = self.lake.store.get(&key).await?.ok_or_else(|| LakeError::damaged(&key, "is missing"))?;
+        let claim = Claim::parse(&key, &bytes)?;
+        let of_this_log = self.layout.parse_commit(&claim.key).is_some_and(|(_, number)| number == seq);
+        if claim.seq == seq && of_this_log {
+            Ok(claim)
+        } else {
+            Err(LakeError::damaged(&key, "claims another number or key"))
+        }
+    }
+
+    /// The commit with this number as a head; `None` if it is claimed but not there.
+    async fn read(&self, seq: u64) -> Result<Option<Head>, LakeError> {
+        if seq == 0 {
+            return Ok(Some(Head::default()));
+        }
+        let claim = self.claim(seq).await?;
+        let Some(commit) = read_commit(self.lake, &claim.key).await? else { return Ok(None) };
+        self.check(&claim, &commit)?;
+        let sha256 = match commit.kind {
+            CommitKind::Changes | CommitKind::Removals => claim.sha256,
+            CommitKind::Void => self.sha256_of(&claim.key).await?,
+        };
+        Ok(Some(Head { seq, sha256: Some(sha256), cursor: commit.cursor }))
+    }
+
+    fn check(&self, claim: &Claim, commit: &Commit) -> Result<(), LakeError> {
+        if commit.format > FORMAT {
+            return Err(LakeError::NewerFormat { found: commit.format });
+        }
+        let expected = (&self.lake.identity.id, &self.resource.name, claim.seq);
+        if (&commit.lake, &commit.resource, commit.seq) == expected {
+            return Ok(());
+        }
+        let problem = format!("is commit {} of {} in lake {}", commit.seq, commit.resource, commit.lake);
+        Err(LakeError::damaged(&claim.key, problem))
+    }
+
+    async fn sha256_of(&self, key: &str) -> Result<String, LakeError> {
+        let bytes = self.lake.store.get(key).await?.ok_or_else(|| LakeError::damaged(key, "has vanished"))?;
+        Ok(parquet_file::sha256(&bytes))
+    }
+
+    fn void(&self, seq: u64, before: Head, spool: &Path) -> Result<Bytes, LakeError> {
+        let writer = Writer::new(self.resource.arrow_schema(), spool).map_err(|error| draft::spool_error(&error))?;
+        let commit = Commit {
+            format: FORMAT,
+            lake: self.lake.identity.id.clone(),
+            resource: self.resource.name.clone(),
+            seq,
+            kind: CommitKind::Void,
+            rows: 0,
+            parent: before.sha256,
+            schema: self.resource.fingerprint(),
+            cursor: before.cursor,
+        };
+        let (mut written, _) = draft::close(writer, commit)?;
+        let mut bytes = Vec::new();
+        written.file.read_to_end(&mut bytes).map_err(|error| draft::spool_error(&error))?;
+        Ok(bytes.into())
+    }
+
+    fn gap(&self, seq: u64) -> LakeError {
+        LakeError::damaged(&self.layout.claim(seq), "is claimed, but its object is missing")
+    }
+}
+
+/// What the footer of an object says; `None` if the object is not there.
+pub(super) async fn read_commit(lake: &Lake, key: &str) -> Result<Option<Commit>, LakeError> {
+    let Some(tail) = lake.store.tail(key, FOOTER_BYTES).await? else { return Ok(None) };
+    let value = match parquet_file::footer_value(&tail, COMMIT_KEY) {
+        Err(_) if tail.len() as u64 == FOOTER_BYTES => {
+            let whole = lake.store.get(key).await?.unwrap_or_default();
+            parquet_file::footer_value(&whole, COMMIT_KEY)
+        }
+        decided => decided,
+    };
+    let text = value
+        .map_err(|error| LakeError::damaged(key, error.to_string()))?
+        .ok_or_else(|| LakeError::damaged(key, "its footer names no commit"))?;
+    serde_json::from_str(&text).map(Some).map_err(|error| LakeError::damaged(key, error.to_string()))
+}

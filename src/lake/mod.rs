@@ -1,0 +1,38 @@
+//! The lake: where what was observed is kept, and how it gets there exactly once.
+//!
+//! ```text
+//! Row ──▶ Drafts ──seal──▶ Sealed objects ──▶ Log: claim, then create ──▶ changes/   the truth
+//!            ▲                                                   └──▶ Projection ──▶ current/   one row a record
+//!            └── Known ◀── state cache + fold of the commits after it
+//! ```
+//!
+//! The laws are those of the lake's layout: a row is in the lake if and only if its object is under `changes/`; an object
+//! there is created once and never overwritten; the cursor is in the object whose creation is the commit; everything else
+//! can be rebuilt from it. Storage and Parquet are used in this module alone.
+
+mod claim;
+mod current;
+mod draft;
+mod error;
+mod fold;
+mod footer;
+mod identity;
+mod layout;
+mod log;
+mod parquet_file;
+mod quarantine;
+mod state;
+mod status;
+mod store;
+
+pub use current::Projection;
+pub use draft::{Drafts, Effect, PollFacts, Sealed};
+pub use error::LakeError;
+pub use fold::last_rows;
+pub use footer::{Commit, CommitKind, Cursor, FORMAT};
+pub use identity::{Identity, Lake};
+pub use log::{Head, Log, Outcome};
+pub use quarantine::{Quarantine, Quarantined};
+pub use state::{load_known, save_known};
+pub use status::ResourceStatus;
+pub use store::{Creation, Store};

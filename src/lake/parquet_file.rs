@@ -1,0 +1,147 @@
+//! Parquet files in the one profile that DuckDB, Athena, Spark and ClickHouse all read: version 1 pages, zstd,
+//! dictionaries, signed integers, microseconds in UTC, decimals as fixed-length bytes.
+
+use std::{
+    fs::File,
+    io::{Seek, Write},
+    path::Path,
+};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use parquet::{
+    arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
+    basic::{Compression, ZstdLevel},
+    errors::ParquetError,
+    file::{
+        metadata::{KeyValue, ParquetMetaDataReader},
+        properties::{EnabledStatistics, WriterProperties, WriterVersion},
+        reader::ChunkReader,
+    },
+};
+use sha2::{Digest, Sha256};
+
+/// Bytes of a row group, encoded. It bounds what an open file holds in memory.
+const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
+/// Distinct values up to this many bytes a column are written as a dictionary; ids are all distinct and gain nothing.
+const DICTIONARY_BYTES_MAX: usize = 256 << 10;
+/// Rows read at a time.
+const READ_ROWS: usize = 4096;
+
+/// A Parquet file that is being written, to a nameless file that vanishes with the process.
+pub(super) struct Writer {
+    file: ArrowWriter<Hashing>,
+    rows: u64,
+}
+
+/// A finished file.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub file: File,
+    pub size: u64,
+    pub sha256: String,
+    pub rows: u64,
+}
+
+impl Writer {
+    pub(super) fn new(schema: SchemaRef, spool: &Path) -> Result<Self, ParquetError> {
+        let hashing = Hashing { file: tempfile::tempfile_in(spool)?, sha256: Sha256::new(), bytes: 0 };
+        Ok(Self { file: ArrowWriter::try_new(hashing, schema, Some(profile()?))?, rows: 0 })
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        self.rows += batch.num_rows() as u64;
+        self.file.write(batch)
+    }
+
+    /// Ends the row group, which frees what it held in memory.
+    pub(super) fn flush(&mut self) -> Result<(), ParquetError> {
+        self.file.flush()
+    }
+
+    /// Bytes held in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.file.memory_size()
+    }
+
+    /// Bytes that the file would have if it were closed.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        self.file.bytes_written() + self.file.in_progress_size()
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Closes the file with one more entry in its footer.
+    pub(super) fn close(mut self, key: &str, value: String) -> Result<Written, ParquetError> {
+        self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        let Hashing { mut file, sha256, bytes } = self.file.into_inner()?;
+        file.rewind()?;
+        let sha256 = hexadecimal(&sha256.finalize());
+        Ok(Written { file, size: bytes, sha256, rows: self.rows })
+    }
+}
+
+fn profile() -> Result<WriterProperties, ParquetError> {
+    Ok(WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build())
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Counts and hashes what passes.
+struct Hashing {
+    file: File,
+    sha256: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.sha256.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The batches of a file, in order, with all columns or those named.
+pub(super) fn read_batches<R: ChunkReader + 'static>(
+    file: R,
+    columns: Option<&[&str]>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ParquetError>> + use<R>, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(READ_ROWS);
+    let mask = match columns {
+        Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+        None => ProjectionMask::all(),
+    };
+    Ok(builder.with_projection(mask).build()?.map(|batch| batch.map_err(ParquetError::from)))
+}
+
+/// An entry of the footer of a whole file, or of its last bytes. `Err` with the bytes needed if the footer is longer.
+pub(super) fn footer_value(tail: &Bytes, key: &str) -> Result<Option<String>, ParquetError> {
+    let mut reader = ParquetMetaDataReader::new();
+    // Offsets in the footer are relative to the file, and none of them is followed here.
+    reader.try_parse_sized(tail, tail.len() as u64)?;
+    let metadata = reader.finish()?;
+    let entries = metadata.file_metadata().key_value_metadata();
+    Ok(entries.and_then(|entries| entries.iter().find(|entry| entry.key == key)).and_then(|entry| entry.value.clone()))
+}

@@ -1,0 +1,76 @@
+//! The API's collections.
+
+/// A collection of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Resource {
+    Accounts,
+    Wallets,
+    Beneficiaries,
+    Deposits,
+    Withdrawals,
+    Trades,
+    Currencies,
+    PaymentRoutes,
+}
+
+impl Resource {
+    /// All of them; the last two are undocumented, and served when asked for.
+    pub const ALL: [Resource; 8] = [
+        Resource::Accounts,
+        Resource::Wallets,
+        Resource::Beneficiaries,
+        Resource::Deposits,
+        Resource::Withdrawals,
+        Resource::Trades,
+        Resource::Currencies,
+        Resource::PaymentRoutes,
+    ];
+
+    /// Its name in a lake, such as `payment_routes`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Resource::Accounts => "accounts",
+            Resource::Wallets => "wallets",
+            Resource::Beneficiaries => "beneficiaries",
+            Resource::Deposits => "deposits",
+            Resource::Withdrawals => "withdrawals",
+            Resource::Trades => "trades",
+            Resource::Currencies => "currencies",
+            Resource::PaymentRoutes => "payment_routes",
+        }
+    }
+
+    /// The resource of the name.
+    pub fn named(name: &str) -> Option<Resource> {
+        Resource::ALL.into_iter().find(|resource| resource.name() == name)
+    }
+
+    /// Its path, such as `/api/v1/payment-routes`.
+    pub fn path(self) -> String {
+        format!("/api/v1/{}", self.name().replace('_', "-"))
+    }
+
+    /// Whether the reference leaves it out.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Resource::Currencies | Resource::PaymentRoutes)
+    }
+
+    /// The JSON name of the member that identifies a record.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Resource::Deposits | Resource::Withdrawals | Resource::Trades => "transactionId",
+            Resource::Currencies => "code",
+            _ => "id",
+        }
+    }
+
+    /// Query parameters that filter its list. All others are reserved, and ignored.
+    pub(super) fn filters(self) -> &'static [&'static str] {
+        match self {
+            Resource::Wallets => &["paymentMethodType", "networkName"],
+            Resource::Beneficiaries => &["currency"],
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Time and randomness, handed in from outside: nothing else reads a clock, so that a run can be simulated.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::lake::Head;
+
+/// A clock and a source of random numbers.
+#[derive(Clone)]
+pub struct Ambient {
+    now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    random: Arc<dyn Fn() -> u128 + Send + Sync>,
+}
+
+/// A poll's identity and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PollStart {
+    pub id: String,
+    pub observed_at: i64,
+}
+
+impl Ambient {
+    /// The machine's own.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        Self::new(Utc::now, || uuid::Uuid::new_v4().as_u128())
+    }
+
+    /// Any clock and any randomness.
+    #[must_use]
+    pub fn new(
+        now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
+        random: impl Fn() -> u128 + Send + Sync + 'static,
+    ) -> Self {
+        Self { now: Arc::new(now), random: Arc::new(random) }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.now)()
+    }
+
+    /// A random number.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        (self.random)()
+    }
+
+    /// Begins a poll that follows `head`. Its time is later than the head's even if the clock was set back, so that
+    /// `_seq` and `_observed_at` always agree on the order.
+    pub(super) fn begin_poll(&self, head: &Head) -> PollStart {
+        let now = self.now().timestamp_micros();
+        let observed_at = head.cursor.as_ref().map_or(now, |cursor| now.max(cursor.observed_at + 1));
+        let milliseconds = u64::try_from(observed_at / 1000).unwrap_or_default();
+        let random: [u8; 16] = self.random().to_le_bytes();
+        let mut tail = [0; 10];
+        tail.copy_from_slice(&random[..10]);
+        let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &tail).into_uuid().to_string();
+        PollStart { id, observed_at }
+    }
+}

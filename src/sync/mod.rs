@@ -1,0 +1,222 @@
+//! One run: what the API says, into the lake.
+//!
+//! ```text
+//! settle ▸ what is known ▸ project what an earlier run left ▸ poll ▸ guards ▸ claim, create (once a partition) ▸ project
+//! ```
+//!
+//! One resource after the other; the failure of one does not stop the rest. A resource that loses a race to another run
+//! throws its observation away and polls again: a change is only ever taken against exactly what it follows.
+
+mod ambient;
+mod observation;
+mod report;
+
+use std::{collections::HashSet, path::Path};
+
+use chrono::DateTime;
+
+pub use ambient::Ambient;
+use observation::{Observation, Observed};
+pub use report::{Failure, Outcome, Report, ResourceReport};
+
+use crate::{
+    api::{Answer, Client},
+    config::Config,
+    decode::{Operation, Row, key_hash},
+    diff::{Conclusion, Filed, KnownRecord},
+    error::Error,
+    lake::{self, Drafts, Effect, Head, Identity, Lake, Log, PollFacts, Projection, Quarantine, Store},
+    schema::Resource,
+};
+
+/// Polls of one resource before a run that always comes second gives up.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Syncs all resources of the settings.
+///
+/// # Errors
+///
+/// If the run cannot begin: settings, credentials, or a lake that cannot be opened. What happens to a single resource is
+/// in the report.
+pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
+    let client = Client::new(config.base_url.clone(), &config.credentials()?)?;
+    let lake = open_lake(config, ambient).await?;
+    let mut resources = Vec::new();
+    for resource in &config.resources {
+        let sync = ResourceSync { config, ambient, client: &client, lake: &lake, resource };
+        let mut report = ResourceReport::new(&resource.name);
+        match sync.run(&mut report).await {
+            Ok(()) => tracing::info!(resource = resource.name, outcome = %report.outcome, "synced"),
+            Err(error) => report.fail(&error),
+        }
+        resources.push(report);
+    }
+    Ok(Report { resources })
+}
+
+async fn open_lake(config: &Config, ambient: &Ambient) -> Result<Lake, Error> {
+    let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
+    Ok(Lake::open_or_create(Store::open(&config.lake, true)?, candidate).await?)
+}
+
+/// The sync of one resource.
+struct ResourceSync<'a> {
+    config: &'a Config,
+    ambient: &'a Ambient,
+    client: &'a Client,
+    lake: &'a Lake,
+    resource: &'a Resource,
+}
+
+/// Whether a poll's findings are in the lake.
+enum Written {
+    All,
+    /// Another run was quicker, perhaps after a part of it.
+    Lost,
+}
+
+impl ResourceSync<'_> {
+    async fn run(&self, report: &mut ResourceReport) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            if let Written::All = self.attempt(report).await? {
+                return Ok(());
+            }
+            tracing::warn!(resource = self.resource.name, "another run was quicker; polling again");
+        }
+        Err(Error::Outrun { resource: self.resource.name.clone(), attempts: ATTEMPTS_MAX })
+    }
+
+    async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
+        let log = Log::new(self.lake, self.resource);
+        let projection = Projection::new(self.lake, self.resource, self.spool());
+        let head = log.settle(self.spool()).await?;
+        report.head = head.seq;
+        if head.seq > 0 {
+            projection.advance(&head).await?;
+        }
+        let Some(observed) = self.observe(&head).await? else {
+            tracing::warn!(
+                resource = self.resource.name,
+                path = self.resource.path,
+                "the API has no such endpoint; skipped"
+            );
+            report.outcome = Outcome::Absent;
+            return Ok(Written::All);
+        };
+        let written = self.write(&log, &projection, head, observed, report).await?;
+        Ok(written)
+    }
+
+    /// Polls; `None` if the API lacks the resource and may.
+    async fn observe(&self, head: &Head) -> Result<Option<Observed>, Error> {
+        let known = lake::load_known(self.lake, self.resource, head, self.spool()).await?;
+        let poll = self.ambient.begin_poll(head);
+        let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at);
+        let Answer::Body(mut body) = self.client.poll(self.resource).await? else { return Ok(None) };
+        let mut observation = Observation::new(self.resource, self.config.naive_zone, self.lake.seed(), known, drafts);
+        while let Some(chunk) = body.next().await? {
+            observation.push(&chunk)?;
+        }
+        let mut observed = observation.finish(poll, body.etag)?;
+        self.config.limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
+        self.remove_missing(&mut observed).await?;
+        observed.drafts.ensure_table()?;
+        Ok(Some(observed))
+    }
+
+    /// Drafts a last row for each record that is missing, with the values it had.
+    async fn remove_missing(&self, observed: &mut Observed) -> Result<(), Error> {
+        let tally = observed.conclusion.tally;
+        if tally.removed > 0 && tally.rejected_without_key > 0 {
+            // Any of the missing could be one of those whose key cannot be read.
+            tracing::warn!(
+                resource = self.resource.name,
+                missing = tally.removed,
+                without_key = tally.rejected_without_key,
+                "removals are withheld: some records came without a readable key"
+            );
+            observed.conclusion.withhold_removals();
+        }
+        if observed.conclusion.missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Missing = observed.conclusion.missing.iter().map(|record| (record.key, *record)).collect();
+        let partitions: HashSet<_> = missing.values().map(|record| record.partition).collect();
+        let wanted: HashSet<_> = missing.keys().copied().collect();
+        let batches = lake::last_rows(self.lake, self.resource, self.spool(), &partitions, &wanted).await?;
+        observed.drafts.begin_removals();
+        let mut drafted = 0;
+        for batch in &batches {
+            for index in 0..batch.num_rows() {
+                let row = Row::read(batch, index, self.resource);
+                let key = row.key(self.resource).map(|key| key_hash(self.lake.seed(), key));
+                let Some(record) = key.and_then(|key| missing.get(&key)) else { continue };
+                observed.drafts.append(Operation::Removed, filed(record), &row, Effect::removed(record.open))?;
+                drafted += 1;
+            }
+        }
+        if drafted == missing.len() {
+            Ok(())
+        } else {
+            Err(Error::Bug(format!(
+                "{} of {} missing records have no row in the lake",
+                missing.len() - drafted,
+                missing.len()
+            )))
+        }
+    }
+
+    async fn write(
+        &self,
+        log: &Log<'_>,
+        projection: &Projection<'_>,
+        mut head: Head,
+        observed: Observed,
+        report: &mut ResourceReport,
+    ) -> Result<Written, Error> {
+        let Observed { poll, conclusion, drafts, body, etag, open_before, rejected, undocumented } = observed;
+        for status in &undocumented {
+            tracing::warn!(
+                resource = self.resource.name,
+                status,
+                "a status that the schema does not list; kept as it came"
+            );
+        }
+        report.observed(&conclusion, &body);
+        let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
+        for mut sealed in drafts.seal(&facts)? {
+            match log.commit(&mut sealed).await? {
+                lake::Outcome::Committed(next) => head = next,
+                lake::Outcome::Lost => return Ok(Written::Lost),
+            }
+            report.committed(head.seq, sealed.commit.rows);
+        }
+        let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
+        Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
+        if !report.commits.is_empty() {
+            projection.advance(&head).await?;
+            self.keep_known(&head, conclusion).await?;
+        }
+        Ok(Written::All)
+    }
+
+    async fn keep_known(&self, head: &Head, conclusion: Conclusion) -> Result<(), Error> {
+        Ok(lake::save_known(self.lake, self.resource, head, &conclusion.into_known()).await?)
+    }
+
+    fn spool(&self) -> &Path {
+        &self.config.spool
+    }
+}
+
+type Missing = std::collections::HashMap<u128, KnownRecord>;
+
+fn filed(record: &KnownRecord) -> Filed {
+    Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open: record.open }
+}
+
+/// A time in microseconds as people read it.
+pub(crate) fn readable_time(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros)
+        .map_or_else(|| micros.to_string(), |time| time.format("%Y-%m-%d %H:%M:%SZ").to_string())
+}
