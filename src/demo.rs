@@ -1,6 +1,6 @@
 //! The whole of it in seconds, without credentials: a sandbox, a sync, a week, a sync, and queries to try.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use chrono::TimeDelta;
 
@@ -32,20 +32,22 @@ const RECORDS: u64 = 5_000;
 /// # Errors
 ///
 /// [`Error::DemoLake`] if there is a lake already, and whatever a sync fails with.
-pub async fn run(lake: Option<String>, environment: &Environment, ambient: &Ambient) -> Result<Demo, Error> {
+pub async fn run(lake: Option<String>, environment: &Environment, machine: &Ambient) -> Result<Demo, Error> {
     let lake = match lake {
         Some(lake) => refuse_a_lake_that_is_there(lake).await?,
         None => new_folder()?,
     };
     let options = sandbox::Options { records: RECORDS, ..sandbox::Options::default() };
     let environment = environment.with_credentials(&options.key, &options.secret);
-    let api = sandbox::start(options, 0).await?;
+    let api = Arc::new(sandbox::start(options, 0).await?);
     let flags = Flags { base_url: Some(api.base_url()), lake: Some(lake.clone()), ..Flags::default() };
     let config = Config::without_file(flags, &environment)?;
-    let first = sync::run(&config, ambient).await?;
+    // Polls happen in the sandbox's time, so that what the lake says of them fits what the records say.
+    let (clock, machine) = (api.clone(), machine.clone());
+    let ambient = Ambient::new(move || clock.clock(), move || machine.random());
+    let first = sync::run(&config, &ambient).await?;
     api.advance(TimeDelta::days(7))?;
-    let second = sync::run(&config, ambient).await?;
-    api.stop().await?;
+    let second = sync::run(&config, &ambient).await?;
     let size = Store::open(&lake, false)?.size().await?;
     Ok(Demo { lake, first, second, size })
 }

@@ -76,7 +76,9 @@ impl Layout {
                 (self.granularity.parse_folder(folder)?, file)
             }
         };
-        Some((partition, parse_number(file, ".parquet")?))
+        // A glob for one depth does not see what lies deeper, so no commit may.
+        let seq = parse_number(file, ".parquet").filter(|_| !file.contains('/'))?;
+        Some((partition, seq))
     }
 
     fn within(&self, folder: String, partition: EventPartition, file: &str) -> String {

@@ -24,6 +24,8 @@ mod quarantine;
 mod state;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use current::Projection;
 pub use draft::{Drafts, Effect, PollFacts, Sealed};

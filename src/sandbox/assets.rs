@@ -10,10 +10,10 @@ const RATE_SCALE: u32 = 14;
 /// Significant digits of a mid rate.
 const RATE_DIGITS: u32 = 8;
 
-/// The most that a transaction's fee can add is far less than its amount.
+/// What a transaction takes out, fee included, is below so many times the greatest power of ten of ordinary amounts.
 const OUTFLOW_PER_AMOUNT: u64 = 2;
-/// Transactions that the funding pays for, per record at the start clock: three in five take money out, for twelve years, at
-/// `records` each two years, is 3.6.
+/// What the funding pays for, per record at the start clock: three transactions in five take money out, and twelve years of
+/// `records` each two make 3.6.
 const OUTFLOWS_PER_RECORD: u64 = 4;
 
 /// A currency.
@@ -39,25 +39,56 @@ pub(super) struct Asset {
     funding: (i64, i64),
 }
 
-/// In the order in which they are funded: a world of few records has the first of them. Two fundings are amounts that no double holds.
+/// In the order in which they are funded: a world of few records has the first of them. The third number is the price.
 #[rustfmt::skip]
 pub(super) const ASSETS: &[Asset] = &[
-    Asset { code: "ZAR", name: "South African Rand", symbol: "R", fiat: true, rails: &["EFT", "RTC"], scale: 2, magnitude: 7, price: 54_348, funding: (12_345_678_901_234_567, 89) },
-    Asset { code: "BTC", name: "Bitcoin", symbol: "₿", fiat: false, rails: &["Bitcoin", "Lightning"], scale: 8, magnitude: 1, price: 65_000_000_000, funding: (21, 1) },
-    Asset { code: "USDT", name: "Tether", symbol: "₮", fiat: false, rails: &["Ethereum", "Tron", "Polygon"], scale: 6, magnitude: 6, price: 1_000_000, funding: (1_000_000, 10) },
-    Asset { code: "ETH", name: "Ether", symbol: "Ξ", fiat: false, rails: &["Ethereum", "Arbitrum"], scale: 18, magnitude: 2, price: 3_200_000_000, funding: (1_234, 567_890_123_456_789_012) },
-    Asset { code: "USD", name: "US Dollar", symbol: "$", fiat: true, rails: &["SWIFT", "ACH"], scale: 2, magnitude: 6, price: 1_000_000, funding: (0, 0) },
-    Asset { code: "EUR", name: "Euro", symbol: "€", fiat: true, rails: &["SEPA"], scale: 2, magnitude: 6, price: 1_090_000, funding: (90_071_992_547_409, 93) },
-    Asset { code: "KES", name: "Kenyan Shilling", symbol: "KSh", fiat: true, rails: &["MOBILE_MONEY", "EFT"], scale: 2, magnitude: 7, price: 7_700, funding: (0, 50) },
-    Asset { code: "UGX", name: "Ugandan Shilling", symbol: "USh", fiat: true, rails: &["MOBILE_MONEY"], scale: 0, magnitude: 9, price: 270, funding: (0, 0) },
-    Asset { code: "JPY", name: "Japanese Yen", symbol: "¥", fiat: true, rails: &["SWIFT"], scale: 0, magnitude: 8, price: 6_700, funding: (7, 0) },
-    Asset { code: "NGN", name: "Nigerian Naira", symbol: "₦", fiat: true, rails: &["NIP"], scale: 2, magnitude: 8, price: 650, funding: (0, 1) },
-    Asset { code: "USDC", name: "USD Coin", symbol: "USDC", fiat: false, rails: &["Ethereum", "Solana"], scale: 6, magnitude: 6, price: 1_000_000, funding: (0, 1) },
-    Asset { code: "SOL", name: "Solana", symbol: "SOL", fiat: false, rails: &["Solana"], scale: 9, magnitude: 4, price: 150_000_000, funding: (0, 0) },
-    Asset { code: "XRP", name: "XRP", symbol: "XRP", fiat: false, rails: &["XRP Ledger"], scale: 6, magnitude: 5, price: 600_000, funding: (0, 0) },
+    bank("ZAR", "South African Rand", "R", &["EFT", "RTC"], 2, 7, 54_348).funded(12_345_678_901_234_567, 89),
+    chain("BTC", "Bitcoin", "₿", &["Bitcoin", "Lightning"], 8, 1, 65_000_000_000).funded(21, 1),
+    chain("USDT", "Tether", "₮", &["Ethereum", "Tron", "Polygon"], 6, 6, 1_000_000).funded(1_000_000, 10),
+    chain("ETH", "Ether", "Ξ", &["Ethereum", "Arbitrum"], 18, 2, 3_200_000_000).funded(1_234, 567_890_123_456_789_012),
+    bank("USD", "US Dollar", "$", &["SWIFT", "ACH"], 2, 6, 1_000_000),
+    bank("EUR", "Euro", "€", &["SEPA"], 2, 6, 1_090_000).funded(90_071_992_547_409, 93),
+    bank("KES", "Kenyan Shilling", "KSh", &["MOBILE_MONEY", "EFT"], 2, 7, 7_700).funded(0, 50),
+    bank("UGX", "Ugandan Shilling", "USh", &["MOBILE_MONEY"], 0, 9, 270),
+    bank("JPY", "Japanese Yen", "¥", &["SWIFT"], 0, 8, 6_700).funded(7, 0),
+    bank("NGN", "Nigerian Naira", "₦", &["NIP"], 2, 8, 650).funded(0, 1),
+    chain("USDC", "USD Coin", "USDC", &["Ethereum", "Solana"], 6, 6, 1_000_000).funded(0, 1),
+    chain("SOL", "Solana", "SOL", &["Solana"], 9, 4, 150_000_000),
+    chain("XRP", "XRP", "XRP", &["XRP Ledger"], 6, 5, 600_000),
 ];
 
+/// A currency that moves by bank.
+const fn bank(
+    code: &'static str,
+    name: &'static str,
+    symbol: &'static str,
+    rails: &'static [&'static str],
+    scale: u32,
+    magnitude: u32,
+    price: i64,
+) -> Asset {
+    Asset { code, name, symbol, fiat: true, rails, scale, magnitude, price, funding: (0, 0) }
+}
+
+/// A currency that moves by chain.
+const fn chain(
+    code: &'static str,
+    name: &'static str,
+    symbol: &'static str,
+    rails: &'static [&'static str],
+    scale: u32,
+    magnitude: u32,
+    price: i64,
+) -> Asset {
+    Asset { fiat: false, ..bank(code, name, symbol, rails, scale, magnitude, price) }
+}
+
 impl Asset {
+    /// Beside what it must have, for amounts that no double holds.
+    const fn funded(self, whole: i64, smallest: i64) -> Asset {
+        Asset { funding: (whole, smallest), ..self }
+    }
+
     /// What is paid in first: enough for all that a world of so many records can pay out.
     pub(super) fn funding(&self, records: u64) -> Decimal {
         let outflow_max = 10_u64.pow(self.magnitude) * OUTFLOW_PER_AMOUNT;

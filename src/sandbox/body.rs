@@ -19,7 +19,7 @@ pub struct Body {
     snapshot: Arc<Snapshot>,
     resource: Resource,
     shape: Shape,
-    /// Records to leave out: those whose member of the name is not the text.
+    /// Members that a record must have, and their text.
     filters: Vec<(&'static str, String)>,
     place: u64,
     count: u64,
@@ -119,13 +119,11 @@ impl Iterator for Body {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        if self.progress == Progress::Done {
-            return None;
-        }
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_MARGIN_BYTES);
         while self.progress != Progress::Done && chunk.len() < CHUNK_BYTES {
             self.put_next(&mut chunk);
         }
-        Some(chunk.into())
+        // Empty once all is said, or if there is nothing to say.
+        (!chunk.is_empty()).then(|| chunk.into())
     }
 }

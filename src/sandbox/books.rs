@@ -39,11 +39,6 @@ impl Books {
         self.0.get(asset.code).copied().unwrap_or_default()
     }
 
-    /// How many accounts have been used.
-    pub(super) fn holding_count(&self) -> usize {
-        self.0.len()
-    }
-
     fn of(&mut self, asset: &Asset) -> &mut Holding {
         self.0.entry(asset.code).or_default()
     }

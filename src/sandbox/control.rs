@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json as object;
 
 use super::envelope::{Refusal, json};
-use super::routes::{prepare, streamed};
+use super::routes::{ready, streamed};
 use super::stage::Stage;
 use super::{Body, KeyOrder, ListOrder, Numbers, Resource, Style, Whitespace};
 
@@ -27,8 +27,9 @@ pub(super) fn router() -> Router<Arc<Stage>> {
 }
 
 type Asked<T> = Result<Query<T>, QueryRejection>;
+type Shared = State<Arc<Stage>>;
 
-async fn clock(State(stage): State<Arc<Stage>>) -> Response {
+async fn clock(State(stage): Shared) -> Response {
     json(&object!({ "clock": stage.scene().snapshot.clock() }))
 }
 
@@ -41,26 +42,16 @@ struct Advance {
     seconds: u32,
 }
 
-async fn advance(State(stage): State<Arc<Stage>>, asked: Asked<Advance>) -> Response {
-    let by = match asked {
-        Ok(Query(Advance { days, hours, seconds })) => {
-            TimeDelta::days(days.into()) + TimeDelta::hours(hours.into()) + TimeDelta::seconds(seconds.into())
-        }
-        Err(rejection) => return Refusal::Invalid(rejection.body_text()).response(&stage),
-    };
-    match stage.advance(by) {
-        Ok(clock) => json(&object!({ "clock": clock })),
-        Err(error) => Refusal::Invalid(error.to_string()).response(&stage),
-    }
+async fn advance(State(stage): Shared, asked: Asked<Advance>) -> Result<Response, Refusal> {
+    let Query(Advance { days, hours, seconds }) = asked?;
+    let by = TimeDelta::days(days.into()) + TimeDelta::hours(hours.into()) + TimeDelta::seconds(seconds.into());
+    Ok(json(&object!({ "clock": stage.advance(by)? })))
 }
 
-async fn truth(State(stage): State<Arc<Stage>>, Path(name): Path<String>) -> Response {
-    let Some(resource) = Resource::named(&name) else { return Refusal::NotFound.response(&stage) };
-    let scene = stage.scene();
-    match prepare(&scene, resource).await {
-        Ok(()) => streamed("application/x-ndjson", Body::truth(scene.snapshot, resource)),
-        Err(refusal) => refusal.response(&stage),
-    }
+async fn truth(State(stage): Shared, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let resource = Resource::named(&name).ok_or(Refusal::NotFound)?;
+    let scene = ready(&stage, resource).await?;
+    Ok(streamed("application/x-ndjson", Body::truth(scene.snapshot, resource)))
 }
 
 /// What to change of the style; what is not named stays, unless `reset` is.
@@ -86,11 +77,9 @@ impl StyleChange {
     }
 }
 
-async fn style(State(stage): State<Arc<Stage>>, asked: Asked<StyleChange>) -> Response {
-    match asked {
-        Ok(Query(change)) => json(&stage.change(|scene| scene.style = change.apply(scene.style)).style),
-        Err(rejection) => Refusal::Invalid(rejection.body_text()).response(&stage),
-    }
+async fn style(State(stage): Shared, asked: Asked<StyleChange>) -> Result<Response, Refusal> {
+    let Query(change) = asked?;
+    Ok(json(&stage.change(|scene| scene.style = change.apply(scene.style)).style))
 }
 
 /// Whether the undocumented resources exist.
@@ -100,12 +89,8 @@ struct ServeOptional {
     on: bool,
 }
 
-async fn serve_optional(State(stage): State<Arc<Stage>>, asked: Asked<ServeOptional>) -> Response {
-    match asked {
-        Ok(Query(ServeOptional { on })) => {
-            stage.change(|scene| scene.serves_optional = on);
-            json(&object!({ "on": on }))
-        }
-        Err(rejection) => Refusal::Invalid(rejection.body_text()).response(&stage),
-    }
+async fn serve_optional(State(stage): Shared, asked: Asked<ServeOptional>) -> Result<Response, Refusal> {
+    let Query(ServeOptional { on }) = asked?;
+    stage.change(|scene| scene.serves_optional = on);
+    Ok(json(&object!({ "on": on })))
 }

@@ -66,22 +66,9 @@ impl Deposit {
 fn lifecycle(made: Nanos, draw: &mut Draw) -> Lifecycle {
     let mut life = Lifecycle::begin(Status::Submitted, made);
     life.then(draw, Status::Pending, MINUTE, 2 * HOUR);
-    let outcome = draw.below(100);
-    if outcome < 4 {
+    if draw.one_in(25) {
         life.then(draw, Status::Cancelled, HOUR, DAY);
         return life;
     }
-    life.then(draw, Status::Processing, 10 * MINUTE, 12 * HOUR);
-    if draw.one_in(8) {
-        life.then(draw, Status::CompliancePending, HOUR, 12 * HOUR);
-    }
-    if outcome < 8 {
-        life.then(draw, Status::Failed, HOUR, 2 * DAY);
-        return life;
-    }
-    life.then(draw, Status::Completed, 10 * MINUTE, 2 * DAY);
-    if draw.one_in(50) {
-        life.then(draw, Status::Reversed, 2 * DAY, 45 * DAY);
-    }
-    life
+    life.settle(draw)
 }

@@ -1,11 +1,10 @@
 //! Statuses, and the moments at which one transaction moves from one to the next.
 
-use super::clock::Nanos;
+use super::clock::{DAY, HOUR, MINUTE, Nanos};
 use super::draw::Draw;
 
 /// All statuses of deposits, withdrawals, trades and fills; each resource has some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub(super) enum Status {
     Submitted,
     Pending,
@@ -67,6 +66,24 @@ impl Lifecycle {
         }
     }
 
+    /// What payments in and out have in common: they are processed, some looked into, and end well or badly; or well, until
+    /// somebody takes it back.
+    pub(super) fn settle(mut self, draw: &mut Draw) -> Lifecycle {
+        self.then(draw, Status::Processing, 10 * MINUTE, 12 * HOUR);
+        if draw.one_in(8) {
+            self.then(draw, Status::CompliancePending, HOUR, 12 * HOUR);
+        }
+        if draw.one_in(25) {
+            self.then(draw, Status::Failed, HOUR, 2 * DAY);
+            return self;
+        }
+        self.then(draw, Status::Completed, 10 * MINUTE, 2 * DAY);
+        if draw.one_in(50) {
+            self.then(draw, Status::Reversed, 2 * DAY, 45 * DAY);
+        }
+        self
+    }
+
     /// The status at the clock.
     pub(super) fn status(&self, clock: Nanos) -> Status {
         let reached = self.steps().iter().rev().find(|(_, at)| *at < clock);
@@ -94,7 +111,6 @@ impl Lifecycle {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clock::{DAY, HOUR};
     use super::super::draw::Source;
     use super::*;
 

@@ -2,15 +2,22 @@
 
 /// A collection of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Resource {
+    /// Balances, one a currency.
     Accounts,
+    /// Where money may be paid in.
     Wallets,
+    /// Saved payout destinations.
     Beneficiaries,
+    /// Money paid in.
     Deposits,
+    /// Money paid out.
     Withdrawals,
+    /// Money exchanged.
     Trades,
+    /// Currencies in use; undocumented.
     Currencies,
+    /// Rails and networks in use; undocumented.
     PaymentRoutes,
 }
 

@@ -1,5 +1,6 @@
 //! The API's paths: lists, single reads, and what is refused.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::stream;
 
-use super::envelope::Refusal;
+use super::envelope::{Refusal, seal};
 use super::json::put_record;
 use super::stage::{Scene, Stage};
 use super::{Body, Resource, control};
@@ -22,77 +23,75 @@ type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 /// The last part of a path; one that cannot be read names nothing.
 type Named = Result<Path<String>, PathRejection>;
 
+type Shared = State<Arc<Stage>>;
+
 /// The whole sandbox: the API behind its credentials, and control beside it.
 pub(super) fn router(stage: Arc<Stage>) -> Router {
     let mut router = Router::new();
     for resource in Resource::ALL {
-        let (list_path, item_path) = (resource.path(), format!("{}/{{id}}", resource.path()));
-        let list = move |State(stage): State<Arc<Stage>>, query: Parameters| list(stage, resource, query);
-        let item = move |State(stage): State<Arc<Stage>>, id: Named| item(stage, resource, resource.key(), id);
-        router = router.route(&list_path, get(list)).route(&item_path, get(item));
+        let list = move |State(stage): Shared, query: Parameters| list(stage, resource, query);
+        let item = move |State(stage): Shared, id: Named| item(stage, resource, resource.key(), id);
+        let item_path = format!("{}/{{id}}", resource.path());
+        router = router.route(&resource.path(), get(list)).route(&item_path, get(item));
     }
-    let account = |State(stage): State<Arc<Stage>>, code: Named| item(stage, Resource::Accounts, "currency", code);
+    let account = |State(stage): Shared, code: Named| item(stage, Resource::Accounts, "currency", code);
     router
         .route("/api/v1/accounts/currency/{currency}", get(account))
         .merge(control::router())
-        .fallback(|State(stage): State<Arc<Stage>>| async move { Refusal::NotFound.response(&stage) })
-        .method_not_allowed_fallback(|State(stage): State<Arc<Stage>>| async move {
-            Refusal::MethodNotAllowed.response(&stage)
-        })
-        .layer(from_fn_with_state(stage.clone(), authenticate))
+        .fallback(async || Refusal::NotFound)
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
+        .layer(from_fn_with_state(stage.clone(), admit))
         .with_state(stage)
 }
 
-/// A response whose text is made as fast as it is read.
-pub(super) fn streamed(content_type: &'static str, body: Body) -> Response {
-    let chunks = stream::iter(body.map(Ok::<_, std::convert::Infallible>));
-    ([(CONTENT_TYPE, content_type)], axum::body::Body::from_stream(chunks)).into_response()
-}
-
-/// Does ahead, on a thread where it may take long, what the resource's first chunk would wait for.
-pub(super) async fn prepare(scene: &Scene, resource: Resource) -> Result<(), Refusal> {
+/// What the API shows at present, once the resource can be read without long waits.
+pub(super) async fn ready(stage: &Stage, resource: Resource) -> Result<Scene, Refusal> {
+    let scene = stage.scene();
     if resource.is_optional() && !scene.serves_optional {
         return Err(Refusal::NotFound);
     }
     if resource == Resource::Accounts {
         let snapshot = scene.snapshot.clone();
-        let reckoned = tokio::task::spawn_blocking(move || snapshot.books().holding_count());
+        let reckoned = tokio::task::spawn_blocking(move || {
+            snapshot.books();
+        });
         reckoned.await.map_err(|_| Refusal::Internal)?;
     }
-    Ok(())
+    Ok(scene)
 }
 
-/// The API asks for both headers on every request; control does not.
-async fn authenticate(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
+/// A response whose text is made as fast as it is read.
+pub(super) fn streamed(content_type: &'static str, body: Body) -> Response {
+    let chunks = stream::iter(body.map(Ok::<_, Infallible>));
+    ([(CONTENT_TYPE, content_type)], axum::body::Body::from_stream(chunks)).into_response()
+}
+
+/// Every request comes in and goes out here. The API asks for both credential headers each time; control does not.
+async fn admit(State(stage): Shared, request: Request, next: Next) -> Response {
     tracing::debug!(method = %request.method(), path = request.uri().path(), "sandbox request");
     let is_api = request.uri().path().starts_with("/api");
-    match stage.refused_header(request.headers()).filter(|_| is_api) {
-        Some(header) => Refusal::Unauthenticated(header).response(&stage),
+    let response = match stage.refused_header(request.headers()).filter(|_| is_api) {
+        Some(header) => Refusal::Unauthenticated(header).into_response(),
         None => next.run(request).await,
-    }
+    };
+    seal(response, &stage)
 }
 
-async fn list(stage: Arc<Stage>, resource: Resource, query: Parameters) -> Response {
-    let scene = stage.scene();
-    if let Err(refusal) = prepare(&scene, resource).await {
-        return refusal.response(&stage);
-    }
-    let parameters = query.map_or_else(|_| Vec::new(), |Query(parameters)| parameters);
-    let filters = resource.filters().iter().flat_map(|filter| {
-        let given = parameters.iter().find(|(name, _)| name == filter);
-        given.map(|(_, text)| (*filter, text.clone()))
+async fn list(stage: Arc<Stage>, resource: Resource, query: Parameters) -> Result<Response, Refusal> {
+    let scene = ready(&stage, resource).await?;
+    let given = query.map_or_else(|_| Vec::new(), |Query(parameters)| parameters);
+    let filters = resource.filters().iter().filter_map(|filter| {
+        let (_, text) = given.iter().find(|(name, _)| name == filter)?;
+        Some((*filter, text.clone()))
     });
-    streamed("application/json", Body::list(scene.snapshot, resource, scene.style, filters.collect()))
+    Ok(streamed("application/json", Body::list(scene.snapshot, resource, scene.style, filters.collect())))
 }
 
-async fn item(stage: Arc<Stage>, resource: Resource, key: &'static str, named: Named) -> Response {
-    let scene = stage.scene();
-    if let Err(refusal) = prepare(&scene, resource).await {
-        return refusal.response(&stage);
-    }
+async fn item(stage: Arc<Stage>, resource: Resource, key: &'static str, named: Named) -> Result<Response, Refusal> {
+    let scene = ready(&stage, resource).await?;
     let found = named.ok().and_then(|Path(text)| scene.snapshot.find(resource, key, &text));
-    let Some((number, record)) = found else { return Refusal::NotFound.response(&stage) };
+    let (number, record) = found.ok_or(Refusal::NotFound)?;
     let mut json = Vec::new();
     put_record(&mut json, &record, scene.style, number);
-    ([(CONTENT_TYPE, "application/json")], json).into_response()
+    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }

@@ -43,10 +43,10 @@ impl Series {
         begun + u64::from(self.begin(begun).0 < clock)
     }
 
-    /// Where the record's slot begins. Rounded up: slot *i* has begun if and only if *i* ≤ elapsed · per_history / history.
+    /// Where the record's slot begins.
     fn slot(&self, number: u64) -> Nanos {
         let elapsed = u128::from(number) * u128::from(HISTORY.unsigned_abs());
-        BEGIN + elapsed.div_ceil(u128::from(self.per_history)) as Nanos
+        BEGIN + (elapsed / u128::from(self.per_history)) as Nanos
     }
 }
 

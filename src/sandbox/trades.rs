@@ -110,8 +110,8 @@ impl Trade {
                 member("toCurrencyAmount", self.to.number(to, forms.to)),
                 member("status", status.name()),
                 member("transactionId", world.fill_ids.encode(number * FILLS_MAX + place as u64)),
-                member("modifiedAt", Timestamp::zoned(reversed.unwrap_or(completed), forms.modified)),
-                member("createdAt", Timestamp::zoned(created, forms.created)),
+                member("modifiedAt", Timestamp::zoned(reversed.unwrap_or(completed), forms.filled)),
+                member("createdAt", Timestamp::zoned(created, forms.filled)),
             ];
             fill.extend(forms.venue.filter(|_| place == 0).map(|venue| undeclared("venue", venue)));
             fill
@@ -153,7 +153,7 @@ struct Forms {
     rate: Form,
     created: Precision,
     completed: Precision,
-    modified: Precision,
+    filled: Precision,
     explicit_null: bool,
     no_fills: u64,
     venue: Option<&'static str>,
@@ -167,7 +167,7 @@ impl Forms {
             rate: Form::choose(draw),
             created: Precision::choose(draw),
             completed: Precision::choose(draw),
-            modified: Precision::choose(draw),
+            filled: Precision::choose(draw),
             explicit_null: draw.one_in(2),
             no_fills: draw.below(8),
             venue: draw.one_in(32).then(|| *draw.pick(&["OTC", "Börse"])),

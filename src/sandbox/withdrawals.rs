@@ -98,22 +98,9 @@ fn lifecycle(made: Nanos, draw: &mut Draw) -> Lifecycle {
     let mut life = Lifecycle::begin(Status::Pending, made);
     life.then(draw, Status::Accepted, MINUTE, 2 * HOUR);
     life.then(draw, Status::AwaitingConfirmation, MINUTE, 4 * HOUR);
-    let outcome = draw.below(100);
-    if outcome < 5 {
+    if draw.one_in(20) {
         life.then(draw, Status::Cancelled, HOUR, DAY);
         return life;
     }
-    life.then(draw, Status::Processing, 10 * MINUTE, 12 * HOUR);
-    if draw.one_in(8) {
-        life.then(draw, Status::CompliancePending, HOUR, 12 * HOUR);
-    }
-    if outcome < 9 {
-        life.then(draw, Status::Failed, HOUR, 2 * DAY);
-        return life;
-    }
-    life.then(draw, Status::Completed, 10 * MINUTE, 2 * DAY);
-    if draw.one_in(60) {
-        life.then(draw, Status::Reversed, 2 * DAY, 45 * DAY);
-    }
-    life
+    life.settle(draw)
 }

@@ -103,8 +103,7 @@ impl ResourceSync<'_> {
             report.outcome = Outcome::Absent;
             return Ok(Written::All);
         };
-        let written = self.write(&log, &projection, head, observed, report).await?;
-        Ok(written)
+        self.write(&log, &projection, head, observed, report).await
     }
 
     /// Polls; `None` if the API lacks the resource and may.

@@ -1,0 +1,369 @@
+//! The commit protocol, the caches and the projection, on a store in memory.
+
+mod faulty;
+
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
+
+use arrow_array::cast::AsArray;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use object_store::memory::InMemory;
+
+use self::faulty::{Fault, FaultyStore};
+use super::{
+    Commit, CommitKind, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection,
+    Quarantine, Quarantined, Sealed, Store, fold::Fold, last_rows, layout::Layout, load_known, log::read_commit,
+    parquet_file, save_known,
+};
+use crate::{
+    decode::{Decoder, Operation, Zone, key_hash},
+    diff::{Filed, Known},
+    record::Body,
+    schema::{EventPartition, Granularity, Resource, Schemas},
+};
+
+fn resource(name: &str) -> Resource {
+    Schemas::builtin().unwrap().get(name).unwrap().clone()
+}
+
+fn identity() -> Identity {
+    Identity::new(1, 2, DateTime::<Utc>::UNIX_EPOCH, Granularity::Month)
+}
+
+fn spool() -> PathBuf {
+    std::env::temp_dir()
+}
+
+async fn lake() -> Lake {
+    Lake::open_or_create(Store::new(Arc::new(InMemory::new()), "memory"), identity()).await.unwrap()
+}
+
+/// A writer of deposits that has seen a head.
+struct Writer<'a> {
+    lake: &'a Lake,
+    deposits: Resource,
+}
+
+/// A version of a deposit: what was observed, month of its partition (0 for January 1970), id and amount.
+type Version<'v> = (Operation, i32, &'v str, u32);
+
+impl<'a> Writer<'a> {
+    fn of(lake: &'a Lake) -> Self {
+        Self { lake, deposits: resource("deposits") }
+    }
+
+    fn log(&self) -> Log<'_> {
+        Log::new(self.lake, &self.deposits)
+    }
+
+    async fn settle(&self) -> Head {
+        self.log().settle(&spool()).await.unwrap()
+    }
+
+    /// Seals these versions as the successors of `head`.
+    fn seal(&self, head: &Head, poll: &str, versions: &[Version<'_>]) -> Vec<Sealed> {
+        let mut drafts = Drafts::new(self.lake, &self.deposits, head.clone(), &spool(), poll, 1_000);
+        for &(operation, month, id, amount) in versions {
+            if operation == Operation::Removed {
+                drafts.begin_removals();
+            }
+            let text = format!(r#"{{"transactionId":"{id}","amount":{amount},"status":"PENDING"}}"#);
+            let row = Decoder::new(&self.deposits, Zone::UTC).decode(text.as_bytes()).unwrap();
+            let filed = Filed { partition: partition(month), first_seen_at: 7, was_open: false };
+            let effect = if operation == Operation::Added {
+                Effect { known: 1, open: 1, event_time: None }
+            } else {
+                Effect::default()
+            };
+            drafts.append(operation, filed, &row, effect).unwrap();
+        }
+        let body = Body { bytes: 9, sha256: "x".into(), records: 1 };
+        drafts.seal(&PollFacts { body, etag: None, known_before: 0, open_before: 0 }).unwrap()
+    }
+
+    async fn commit(&self, poll: &str, versions: &[Version<'_>]) -> Head {
+        let mut head = self.settle().await;
+        for mut sealed in self.seal(&head, poll, versions) {
+            let Outcome::Committed(next) = self.log().commit(&mut sealed).await.unwrap() else { panic!("lost") };
+            head = next;
+        }
+        head
+    }
+
+    async fn known(&self, head: &Head) -> Known {
+        load_known(self.lake, &self.deposits, head, &spool()).await.unwrap()
+    }
+
+    async fn project(&self, head: &Head) {
+        Projection::new(self.lake, &self.deposits, &spool()).advance(head).await.unwrap();
+    }
+
+    /// Ids in `current/`, with the commit that each row is of.
+    async fn current(&self) -> Vec<(String, i64)> {
+        let listed = self.lake.store.list("current/deposits").await.unwrap();
+        let mut rows = Vec::new();
+        for object in listed {
+            let bytes = self.lake.store.get(&object.key).await.unwrap().unwrap();
+            for batch in parquet_file::read_batches(bytes, None).unwrap() {
+                let batch = batch.unwrap();
+                let ids = batch.column_by_name("transaction_id").unwrap().as_string::<i32>().iter();
+                let seqs =
+                    batch.column_by_name("_seq").unwrap().as_primitive::<arrow_array::types::Int64Type>().values();
+                rows.extend(ids.map(|id| id.unwrap().to_owned()).zip(seqs.iter().copied()));
+            }
+        }
+        rows.sort();
+        rows
+    }
+}
+
+fn partition(month: i32) -> EventPartition {
+    Granularity::Month.parse_folder(&format!("event_month=1970-{:02}", month + 1)).unwrap()
+}
+
+use Operation::{Added, Changed, Removed};
+
+#[tokio::test]
+async fn a_diff_becomes_one_commit_a_partition_each_naming_the_one_before() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let head = writer.commit("p1", &[(Added, 0, "a", 1), (Added, 1, "b", 1), (Added, 0, "c", 1)]).await;
+    let head = {
+        assert_eq!(head.seq, 2);
+        writer.commit("p2", &[(Changed, 1, "b", 2), (Removed, 1, "a", 1)]).await
+    };
+    assert_eq!(head.seq, 4);
+    let layout = Layout::new(&writer.deposits, Granularity::Month);
+    let mut parent = None;
+    let kinds = [CommitKind::Changes, CommitKind::Changes, CommitKind::Changes, CommitKind::Removals];
+    for (index, (month, kind)) in [0, 1, 1, 1].into_iter().zip(kinds).enumerate() {
+        let key = layout.commit(partition(month), index as u64 + 1);
+        let commit: Commit = read_commit(&lake, &key).await.unwrap().unwrap();
+        assert_eq!((commit.kind, commit.parent), (kind, parent));
+        assert_eq!(commit.cursor.unwrap().complete, index % 2 == 1);
+        parent = Some(parquet_file::sha256(&lake.store.get(&key).await.unwrap().unwrap()));
+    }
+    assert_eq!(head.cursor.unwrap().poll_id, "p2");
+}
+
+#[tokio::test]
+async fn of_two_writers_with_one_head_one_commits_and_the_other_loses() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let head = writer.settle().await;
+    let mut mine = writer.seal(&head, "mine", &[(Added, 0, "a", 1)]).remove(0);
+    let mut theirs = writer.seal(&head, "theirs", &[(Added, 0, "a", 1)]).remove(0);
+    assert!(matches!(writer.log().commit(&mut mine).await.unwrap(), Outcome::Committed(_)));
+    assert_eq!(writer.log().commit(&mut theirs).await.unwrap(), Outcome::Lost);
+    assert_eq!(writer.settle().await.cursor.unwrap().poll_id, "mine");
+}
+
+#[tokio::test]
+async fn a_claim_without_its_object_is_voided_and_its_late_writer_fenced() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+    let head = writer.settle().await;
+    let mut late = writer.seal(&head, "late", &[(Added, 1, "b", 1)]).remove(0);
+    let layout = Layout::new(&writer.deposits, Granularity::Month);
+    lake.store.create(&layout.claim(2), &late.claim.to_bytes().unwrap()).await.unwrap();
+
+    assert_eq!(writer.log().head().await.unwrap().seq, 1, "looking settles nothing");
+    let settled = writer.settle().await;
+    assert_eq!((settled.seq, settled.cursor.as_ref().map(|cursor| cursor.poll_id.as_str())), (2, Some("p1")));
+    assert_eq!(writer.log().commit(&mut late).await.unwrap(), Outcome::Lost);
+    let commit = read_commit(&lake, &layout.commit(partition(1), 2)).await.unwrap().unwrap();
+    assert_eq!((commit.kind, commit.rows), (CommitKind::Void, 0));
+
+    let head = writer.commit("p3", &[(Added, 1, "c", 1)]).await;
+    assert_eq!(head.seq, 3);
+    let commit = read_commit(&lake, &layout.commit(partition(1), 3)).await.unwrap().unwrap();
+    assert_eq!(commit.parent, settled.sha256, "the void is a link of the chain");
+    writer.project(&head).await;
+    assert_eq!(writer.current().await, [("a".to_owned(), 1), ("c".to_owned(), 3)]);
+}
+
+#[tokio::test]
+async fn whatever_a_create_is_answered_with_what_is_there_decides() {
+    for fault in [
+        Fault::AppliedButReset,
+        Fault::AppliedButAlreadyExists,
+        Fault::ConflictBeforeApplied,
+        Fault::UnavailableBeforeApplied,
+    ] {
+        let store = Arc::new(FaultyStore::new(fault));
+        let lake = Lake::open_or_create(Store::new(store.clone(), "faulty"), identity()).await.unwrap();
+        let writer = Writer::of(&lake);
+        for round in 1..=3 {
+            store.arm();
+            let head = writer.commit(&format!("p{round}"), &[(Added, 0, &format!("r{round}"), 1)]).await;
+            assert_eq!(head.seq, round, "{fault:?}");
+        }
+        assert!(store.injected() >= 3, "{fault:?}");
+        assert_eq!(writer.known(&writer.settle().await).await.present(), 3, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_outcome_cannot_be_learnt_says_so() {
+    let store = Arc::new(FaultyStore::new(Fault::Gone));
+    let lake = Lake::open_or_create(Store::new(store.clone(), "faulty"), identity()).await.unwrap();
+    let writer = Writer::of(&lake);
+    let mut sealed = writer.seal(&Head::default(), "p", &[(Added, 0, "a", 1)]).remove(0);
+    store.arm();
+    assert!(matches!(writer.log().commit(&mut sealed).await, Err(LakeError::OutcomeUnknown { .. })));
+}
+
+#[tokio::test]
+async fn known_records_are_the_same_from_the_cache_and_from_the_log() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let first = writer.commit("p1", &[(Added, 0, "a", 1), (Added, 1, "b", 1)]).await;
+    save_known(&lake, &writer.deposits, &first, &writer.known(&first).await).await.unwrap();
+    let head = writer.commit("p2", &[(Changed, 0, "a", 2), (Added, 2, "c", 1), (Removed, 1, "b", 1)]).await;
+    let with_cache = writer.known(&head).await;
+    let state = Layout::new(&writer.deposits, Granularity::Month).state();
+    let damages: [fn(&Bytes) -> Bytes; 4] = [
+        |_| Bytes::new(),
+        |good| good.slice(..good.len() - 1),
+        |good| good.slice(1..),
+        |good| good.iter().enumerate().map(|(at, byte)| if at == good.len() / 2 { byte ^ 1 } else { *byte }).collect(),
+    ];
+    let good = lake.store.get(&state).await.unwrap().unwrap();
+    for damage in damages {
+        lake.store.replace(&state, damage(&good)).await.unwrap();
+        assert_eq!(writer.known(&head).await.records(), with_cache.records());
+    }
+    assert_eq!((with_cache.present(), with_cache.open(), with_cache.records().len()), (2, 2, 3));
+    assert!(with_cache.records().iter().all(|record| record.first_seen_at == 7));
+}
+
+#[tokio::test]
+async fn a_cache_of_another_history_is_not_believed() {
+    let (lake, other) = (lake().await, lake().await);
+    for (lake, amount) in [(&lake, 1), (&other, 2)] {
+        Writer::of(lake).commit("p", &[(Added, 0, "a", amount)]).await;
+    }
+    let (writer, foreign) = (Writer::of(&lake), Writer::of(&other));
+    let foreign_head = foreign.settle().await;
+    save_known(&lake, &writer.deposits, &foreign_head, &foreign.known(&foreign_head).await).await.unwrap();
+    let expected = writer.known(&writer.settle().await).await.records()[0].digest;
+    assert_ne!(expected, foreign.known(&foreign_head).await.records()[0].digest);
+    let head = writer.commit("p2", &[(Added, 0, "b", 1)]).await;
+    assert_eq!(writer.known(&head).await.records()[0].digest, expected);
+}
+
+#[tokio::test]
+async fn the_projection_heals_whatever_happened_to_it() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    writer.commit("p1", &[(Added, 0, "a", 1), (Added, 1, "b", 1), (Added, 1, "c", 1)]).await;
+    let old = writer.settle().await;
+    writer.project(&old).await;
+    let layout = Layout::new(&writer.deposits, Granularity::Month);
+    let key = layout.current("deposits", partition(1));
+    let stale = lake.store.get(&key).await.unwrap().unwrap();
+    let head = writer.commit("p2", &[(Changed, 1, "b", 2), (Removed, 1, "c", 1)]).await;
+    writer.project(&head).await;
+    let expected = [("a".to_owned(), 1), ("b".to_owned(), 3)];
+    assert_eq!(writer.current().await, expected);
+
+    // A slow writer's object over a newer one, a damaged index, an index of the past, and nothing at all.
+    let index = layout.current_index();
+    for (key, bytes) in
+        [(&key, stale), (&index, Bytes::from_static(b"{")), (&index, Bytes::from_static(b"{}")), (&key, Bytes::new())]
+    {
+        lake.store.replace(key, bytes).await.unwrap();
+        writer.project(&head).await;
+        assert_eq!(writer.current().await, expected);
+    }
+    let before = lake.store.list("").await.unwrap();
+    writer.project(&head).await;
+    assert_eq!(lake.store.list("").await.unwrap(), before, "a projection that is right is left alone");
+}
+
+#[tokio::test]
+async fn a_missing_commit_or_claim_is_damage_and_never_passed_over() {
+    for lost in [
+        "changes/deposits/event_month=1970-01/00000000000000000001.parquet",
+        "meta/deposits/log/00000000000000000001.json",
+    ] {
+        let objects = Arc::new(InMemory::new());
+        let lake = Lake::open_or_create(Store::new(objects.clone(), "memory"), identity()).await.unwrap();
+        let writer = Writer::of(&lake);
+        writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+        writer.commit("p2", &[(Added, 0, "b", 1)]).await;
+        object_store::ObjectStoreExt::delete(objects.as_ref(), &lost.into()).await.unwrap();
+        let outcome = match writer.log().settle(&spool()).await {
+            Ok(head) => load_known(&lake, &writer.deposits, &head, &spool()).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(matches!(outcome, Err(LakeError::Damaged { .. })), "{lost}");
+    }
+}
+
+#[tokio::test]
+async fn last_rows_are_those_of_the_records_asked_for() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    writer.commit("p1", &[(Added, 0, "a", 1), (Added, 0, "b", 1)]).await;
+    writer.commit("p2", &[(Changed, 0, "a", 2)]).await;
+    let wanted = HashSet::from([key_hash(lake.seed, (0, "a"))]);
+    let rows = last_rows(&lake, &writer.deposits, &spool(), &HashSet::from([partition(0)]), &wanted).await.unwrap();
+    let seqs: Vec<i64> = rows
+        .iter()
+        .flat_map(|batch| {
+            batch.column_by_name("_seq").unwrap().as_primitive::<arrow_array::types::Int64Type>().values().to_vec()
+        })
+        .collect();
+    assert_eq!(seqs, [2]);
+}
+
+#[tokio::test]
+async fn a_lake_of_another_kind_is_refused() {
+    let store = Store::new(Arc::new(InMemory::new()), "memory");
+    assert!(matches!(Lake::open(store.clone()).await, Err(LakeError::Missing { .. })));
+    Lake::open_or_create(store.clone(), identity()).await.unwrap();
+    let daily = Identity { granularity: Granularity::Day, ..identity() };
+    assert!(matches!(Lake::open_or_create(store.clone(), daily).await, Err(LakeError::Granularity { .. })));
+    store.replace("meta/lake.json", Bytes::from_static(br#"{"format":99,"unheard_of":1}"#)).await.unwrap();
+    assert!(matches!(Lake::open(store).await, Err(LakeError::NewerFormat { found: 99 })));
+}
+
+#[tokio::test]
+async fn the_quarantine_holds_what_the_last_poll_rejected_and_repeats_nothing() {
+    let lake = lake().await;
+    let deposits = resource("deposits");
+    let folder = spool();
+    let quarantine = Quarantine::new(&lake, &deposits, &folder);
+    let record = |text: &str| Quarantined { key: None, path: "amount".into(), reason: "r".into(), text: text.into() };
+    let (one, two) = (record("1"), record("2"));
+    let steps = [
+        (vec![one.clone()], 1),
+        (vec![one.clone()], 0),
+        (vec![two.clone()], 2),
+        (vec![], 1),
+        (vec![], 0),
+        (vec![one.clone(), one], 1),
+    ];
+    for (step, (rejected, written)) in steps.into_iter().enumerate() {
+        assert_eq!(quarantine.update(&rejected, "p", 1).await.unwrap(), written, "step {step}");
+    }
+    assert_eq!(lake.store.list("quarantine").await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_column_that_was_declared_later_is_null_in_what_was_written_before() {
+    let lake = lake().await;
+    let mut writer = Writer::of(&lake);
+    let head = writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+    let mut column = writer.deposits.columns[1].clone();
+    (column.name, column.json) = ("network".into(), "network".into());
+    writer.deposits.columns.push(column);
+    writer.project(&head).await;
+    assert_eq!(writer.current().await, [("a".to_owned(), 1)]);
+    writer.deposits.columns[2].kind = crate::schema::Type::String;
+    let key = Layout::new(&writer.deposits, Granularity::Month).commit(partition(0), 1);
+    let fold = Fold::of(&lake, &writer.deposits, &spool(), &[key], None).await.unwrap();
+    assert!(matches!(fold.present_rows(|_| Ok(())), Err(LakeError::Incompatible { column, .. }) if column == "amount"));
+}
