@@ -253,16 +253,19 @@ impl Conclusion {
         self.tally.removed = 0;
     }
 
-    /// The records as they are known once everything found is committed.
-    #[must_use]
-    pub fn into_known(mut self) -> Known {
+    /// Takes what is missing for gone, once that is committed.
+    pub fn settle_removals(&mut self) {
         for missing in &self.missing {
             if let Some(record) = self.known.find(missing.key).and_then(|position| self.known.get_mut(position)) {
                 record.removed = true;
                 record.element = 0;
             }
         }
-        self.known.reordered(&self.order)
+    }
+
+    /// The records as they are known after the poll, in the order in which it listed them.
+    pub fn known_in_order(&self) -> impl Iterator<Item = &KnownRecord> {
+        self.known.in_order(&self.order)
     }
 }
 
@@ -290,6 +293,12 @@ mod tests {
 
     fn sighting(key: u128, value: u64) -> Sighting {
         Sighting { key, element: value * 10, digest: value, open: false }
+    }
+
+    /// What is known once a poll is committed.
+    fn known_after(mut conclusion: Conclusion) -> Known {
+        conclusion.settle_removals();
+        Known::new(conclusion.known_in_order().copied().collect())
     }
 
     /// Runs a poll that lists these keys with these values.
@@ -341,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_record_that_returns_goes_back_to_its_own_partition() {
-        let gone = poll(known(&[(1, 101), (2, 102)]), &[(2, 102)]).unwrap().into_known();
+        let gone = known_after(poll(known(&[(1, 101), (2, 102)]), &[(2, 102)]).unwrap());
         assert_eq!(gone.present(), 1);
         let mut diff = Diff::new(gone);
         assert!(diff.recognize(1020));
@@ -357,7 +366,7 @@ mod tests {
         assert_eq!(diff.reject(Some(2), 6), Err(ConflictingDuplicate));
         let conclusion = diff.conclude();
         assert_eq!((conclusion.tally.removed, conclusion.tally.rejected), (0, 2));
-        assert_eq!(conclusion.into_known().records()[0], record(1, 101));
+        assert_eq!(known_after(conclusion).records()[0], record(1, 101));
     }
 
     proptest! {
@@ -380,7 +389,7 @@ mod tests {
             prop_assert_eq!(tally.changed, changed as u64);
             prop_assert_eq!(tally.listed(), listed.len() as u64);
             // What is known afterwards recognises the same body from its bytes alone.
-            let mut again = Diff::new(conclusion.into_known());
+            let mut again = Diff::new(known_after(conclusion));
             let mut once = std::collections::HashSet::new();
             for (key, value) in listed {
                 prop_assert!(!once.insert(key) || again.recognize(value * 10));

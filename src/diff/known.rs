@@ -87,18 +87,14 @@ impl Known {
         position
     }
 
-    /// Puts the records into the order in which `positions` lists them; those that it does not list follow.
-    #[must_use]
-    pub fn reordered(self, positions: &[u32]) -> Self {
+    /// The records in the order in which `positions` lists them, each once; those that it does not list follow.
+    pub fn in_order<'a>(&'a self, positions: &'a [u32]) -> impl Iterator<Item = &'a KnownRecord> {
         let mut listed = vec![false; self.records.len()];
-        let mut records = Vec::with_capacity(self.records.len());
         for &position in positions {
-            if !std::mem::replace(&mut listed[position as usize], true) {
-                records.push(self.records[position as usize]);
-            }
+            listed[position as usize] = true;
         }
-        records.extend(self.records.iter().zip(listed).filter(|(_, listed)| !listed).map(|(record, _)| *record));
-        Self::new(records)
+        let unlisted = self.records.iter().zip(listed).filter(|(_, listed)| !listed).map(|(record, _)| record);
+        positions.iter().map(|&position| &self.records[position as usize]).chain(unlisted)
     }
 }
 

@@ -29,7 +29,7 @@ const BATCH_ROWS: usize = 1024;
 /// Text of one draft collected before it is encoded.
 const BATCH_TEXT_BYTES: usize = 1 << 20;
 /// Encoded bytes that all drafts together hold in memory before the largest gives its rows up to its file.
-const MEMORY_BYTES_MAX: usize = 48 << 20;
+const MEMORY_BYTES_MAX: usize = 16 << 20;
 /// Size from which on an object takes no more rows. It has to be held in memory once, to be written in one request.
 const OBJECT_BYTES_MAX: usize = 64 << 20;
 

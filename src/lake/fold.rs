@@ -52,7 +52,7 @@ impl<'a> Fold<'a> {
     ) -> Result<Self, LakeError> {
         let mut fold = Self { resource, seed: lake.seed, inputs: Vec::new(), last: HashMap::new() };
         for key in keys {
-            let file = lake.store.download(key, spool).await?;
+            let file = lake.store.download(key, spool).await?.ok_or_else(|| LakeError::damaged(key, "has vanished"))?;
             fold.locate(key, file, wanted)?;
         }
         Ok(fold)

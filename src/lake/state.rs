@@ -8,15 +8,19 @@
 //! header as one line of JSON │ 45 bytes a record, little-endian │ XXH3-128 of all before it
 //! ```
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
+    path::Path,
+};
 
 use arrow_array::{Array, RecordBatch, cast::AsArray, types::TimestampMicrosecondType};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError,
+    draft::spool_error,
     fold::{row_key, version},
     layout::Layout,
     log::read_commit,
@@ -63,8 +67,8 @@ impl Header {
 /// [`LakeError::Damaged`] if a commit that should be folded in is missing or unreadable. A bad cache is no error.
 pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &Path) -> Result<Known, LakeError> {
     let layout = Layout::new(resource, lake.identity.granularity);
-    let (cached, mut known) = match lake.store.get(&layout.state()).await? {
-        Some(bytes) => parse(&bytes, &Header::of(lake, resource, head)).unwrap_or_default(),
+    let (cached, mut known) = match lake.store.download(&layout.state(), spool).await? {
+        Some(file) => read(file, &Header::of(lake, resource, head)).unwrap_or_default(),
         None => (Head::default(), Known::default()),
     };
     if cached.seq == head.seq {
@@ -79,7 +83,7 @@ pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &P
         commits = commits_after(lake, &layout, 0, head.seq).await?;
     }
     for (partition, key) in commits {
-        let file = lake.store.download(&key, spool).await?;
+        let file = lake.store.download(&key, spool).await?.ok_or_else(|| LakeError::damaged(&key, "has vanished"))?;
         let unreadable = |error: parquet::errors::ParquetError| LakeError::damaged(&key, error.to_string());
         for batch in parquet_file::read_batches(file, None).map_err(unreadable)? {
             fold(&mut known, &batch.map_err(unreadable)?, partition, resource, lake)
@@ -89,24 +93,43 @@ pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &P
     Ok(known)
 }
 
-/// Keeps what is known as of `head` for the next run. Only time is lost if it is not kept.
+/// Keeps what is known as of `head` for the next run, in this order. Only time is lost if it is not kept.
 ///
 /// # Errors
 ///
-/// Whatever the store fails with.
-pub async fn save_known(lake: &Lake, resource: &Resource, head: &Head, known: &Known) -> Result<(), LakeError> {
+/// Whatever the store or the spool folder fails with.
+pub async fn save_known(
+    lake: &Lake,
+    resource: &Resource,
+    head: &Head,
+    records: impl Iterator<Item = &KnownRecord>,
+    spool: &Path,
+) -> Result<(), LakeError> {
     let key = Layout::new(resource, lake.identity.granularity).state();
     let header =
         serde_json::to_vec(&Header::of(lake, resource, head)).map_err(|error| LakeError::io("write", &key, error))?;
-    let mut bytes = Vec::with_capacity(header.len() + 1 + known.records().len() * RECORD_BYTES + CHECKSUM_BYTES);
-    bytes.extend_from_slice(&header);
-    bytes.push(b'\n');
-    for record in known.records() {
-        write_record(&mut bytes, record);
+    let (mut file, size) = write(&header, records, spool).map_err(|error| spool_error(&error))?;
+    lake.store.replace_from(&key, &mut file, size).await.map(drop)
+}
+
+fn write<'r>(header: &[u8], records: impl Iterator<Item = &'r KnownRecord>, spool: &Path) -> io::Result<(File, u64)> {
+    let mut file = BufWriter::new(tempfile::tempfile_in(spool)?);
+    let mut checksum = Xxh3::new();
+    let mut size = 0;
+    let mut put = |bytes: &[u8]| {
+        checksum.update(bytes);
+        size += bytes.len() as u64;
+        file.write_all(bytes)
+    };
+    put(header)?;
+    put(b"\n")?;
+    for record in records {
+        put(&encode(record))?;
     }
-    let checksum = xxh3_128(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    lake.store.replace(&key, bytes.into()).await.map(drop)
+    file.write_all(&checksum.digest128().to_le_bytes())?;
+    let mut file = file.into_inner()?;
+    file.rewind()?;
+    Ok((file, size + CHECKSUM_BYTES as u64))
 }
 
 /// Commits with numbers in `(after, up_to]`, in order; each number must be there once.
@@ -171,31 +194,45 @@ fn fold(
 
 /// The head and the records of a cache; `None` unless it is whole and of this lake, resource and schema, and not newer
 /// than the head.
-fn parse(bytes: &Bytes, expected: &Header) -> Option<(Head, Known)> {
-    let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-    if xxh3_128(content).to_le_bytes() != *checksum {
-        return None;
-    }
-    let (header, records) = content.split_at(content.iter().position(|byte| *byte == b'\n')?);
-    let header: Header = serde_json::from_slice(header).ok()?;
+fn read(file: File, expected: &Header) -> Option<(Head, Known)> {
+    let content = file.metadata().ok()?.len().checked_sub(CHECKSUM_BYTES as u64)?;
+    let mut file = BufReader::new(file);
+    let mut line = Vec::new();
+    file.read_until(b'\n', &mut line).ok()?;
+    let header: Header = serde_json::from_slice(&line).ok()?;
     let comparable = Header { seq: expected.seq, sha256: expected.sha256.clone(), ..header.clone() };
     if comparable != *expected || header.seq > expected.seq {
         return None;
     }
-    let records = records[1..].chunks_exact(RECORD_BYTES).map(read_record).collect::<Option<Vec<_>>>()?;
-    Some((Head { seq: header.seq, sha256: header.sha256, cursor: None }, Known::new(records)))
+    let mut checksum = Xxh3::new();
+    checksum.update(&line);
+    let records = content.checked_sub(line.len() as u64)? / RECORD_BYTES as u64;
+    let mut known = Vec::with_capacity(records as usize);
+    for _ in 0..records {
+        let mut bytes = [0; RECORD_BYTES];
+        file.read_exact(&mut bytes).ok()?;
+        checksum.update(&bytes);
+        known.push(decode(&bytes)?);
+    }
+    let mut stored = Vec::new();
+    file.read_to_end(&mut stored).ok()?;
+    let whole = stored == checksum.digest128().to_le_bytes();
+    whole.then(|| (Head { seq: header.seq, sha256: header.sha256, cursor: None }, Known::new(known)))
 }
 
-fn write_record(bytes: &mut Vec<u8>, record: &KnownRecord) {
-    bytes.extend_from_slice(&record.key.to_le_bytes());
-    bytes.extend_from_slice(&record.element.to_le_bytes());
-    bytes.extend_from_slice(&record.digest.to_le_bytes());
-    bytes.extend_from_slice(&record.first_seen_at.to_le_bytes());
-    bytes.extend_from_slice(&record.partition.0.to_le_bytes());
-    bytes.push(if record.open { OPEN } else { 0 } | if record.removed { REMOVED } else { 0 });
+fn encode(record: &KnownRecord) -> [u8; RECORD_BYTES] {
+    let flags = if record.open { OPEN } else { 0 } | if record.removed { REMOVED } else { 0 };
+    let mut bytes = [0; RECORD_BYTES];
+    bytes[..16].copy_from_slice(&record.key.to_le_bytes());
+    bytes[16..24].copy_from_slice(&record.element.to_le_bytes());
+    bytes[24..32].copy_from_slice(&record.digest.to_le_bytes());
+    bytes[32..40].copy_from_slice(&record.first_seen_at.to_le_bytes());
+    bytes[40..44].copy_from_slice(&record.partition.0.to_le_bytes());
+    bytes[44] = flags;
+    bytes
 }
 
-fn read_record(bytes: &[u8]) -> Option<KnownRecord> {
+fn decode(bytes: &[u8]) -> Option<KnownRecord> {
     let (key, rest) = bytes.split_first_chunk()?;
     let (element, rest) = rest.split_first_chunk()?;
     let (digest, rest) = rest.split_first_chunk()?;

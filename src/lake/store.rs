@@ -3,7 +3,13 @@
 //! A create is never believed on its error: it may have happened although the answer says otherwise. So what is there is
 //! read back, and only that decides ([`Store::create`]).
 
-use std::{fs::File, io::Read, path::Path as FilePath, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::{Read, Seek, Write},
+    path::Path as FilePath,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -109,16 +115,21 @@ impl Store {
         }
     }
 
-    /// The object as a file on this machine, without holding it in memory.
-    pub(super) async fn download(&self, key: &str, folder: &FilePath) -> Result<File, LakeError> {
+    /// The object as a file on this machine, without holding it in memory; `None` if it is not there.
+    pub(super) async fn download(&self, key: &str, folder: &FilePath) -> Result<Option<File>, LakeError> {
         let io = |source| LakeError::io("keep a copy of", key, source);
-        let mut file = tempfile::tempfile_in(folder).map_err(io)?;
         let error = |source| LakeError::store("read", key, source);
-        let mut chunks = self.objects.get(&Path::from(key)).await.map_err(error)?.into_stream();
+        let mut chunks = match self.objects.get(&Path::from(key)).await {
+            Ok(found) => found.into_stream(),
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(error(source)),
+        };
+        let mut file = tempfile::tempfile_in(folder).map_err(io)?;
         while let Some(chunk) = chunks.try_next().await.map_err(error)? {
-            std::io::Write::write_all(&mut file, &chunk).map_err(io)?;
+            file.write_all(&chunk).map_err(io)?;
         }
-        Ok(file)
+        file.rewind().map_err(io)?;
+        Ok(Some(file))
     }
 
     /// All objects below a folder, sorted by key.

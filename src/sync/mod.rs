@@ -199,8 +199,9 @@ impl ResourceSync<'_> {
         Ok(Written::All)
     }
 
-    async fn keep_known(&self, head: &Head, conclusion: Conclusion) -> Result<(), Error> {
-        Ok(lake::save_known(self.lake, self.resource, head, &conclusion.into_known()).await?)
+    async fn keep_known(&self, head: &Head, mut conclusion: Conclusion) -> Result<(), Error> {
+        conclusion.settle_removals();
+        Ok(lake::save_known(self.lake, self.resource, head, conclusion.known_in_order(), self.spool()).await?)
     }
 
     fn spool(&self) -> &Path {

@@ -94,6 +94,12 @@ impl<'a> Writer<'a> {
         load_known(self.lake, &self.deposits, head, &spool()).await.unwrap()
     }
 
+    /// Keeps what is known as of `head` in the cache of a lake.
+    async fn save(&self, lake: &Lake, head: &Head) {
+        let known = self.known(head).await;
+        save_known(lake, &self.deposits, head, known.records().iter(), &spool()).await.unwrap();
+    }
+
     async fn project(&self, head: &Head) {
         Projection::new(self.lake, &self.deposits, &spool()).advance(head).await.unwrap();
     }
@@ -219,7 +225,7 @@ async fn known_records_are_the_same_from_the_cache_and_from_the_log() {
     let lake = lake().await;
     let writer = Writer::of(&lake);
     let first = writer.commit("p1", &[(Added, 0, "a", 1), (Added, 1, "b", 1)]).await;
-    save_known(&lake, &writer.deposits, &first, &writer.known(&first).await).await.unwrap();
+    writer.save(&lake, &first).await;
     let head = writer.commit("p2", &[(Changed, 0, "a", 2), (Added, 2, "c", 1), (Removed, 1, "b", 1)]).await;
     let with_cache = writer.known(&head).await;
     let state = Layout::new(&writer.deposits, Granularity::Month).state();
@@ -246,7 +252,7 @@ async fn a_cache_of_another_history_is_not_believed() {
     }
     let (writer, foreign) = (Writer::of(&lake), Writer::of(&other));
     let foreign_head = foreign.settle().await;
-    save_known(&lake, &writer.deposits, &foreign_head, &foreign.known(&foreign_head).await).await.unwrap();
+    foreign.save(&lake, &foreign_head).await;
     let expected = writer.known(&writer.settle().await).await.records()[0].digest;
     assert_ne!(expected, foreign.known(&foreign_head).await.records()[0].digest);
     let head = writer.commit("p2", &[(Added, 0, "b", 1)]).await;
