@@ -159,7 +159,8 @@ impl<'c> Members<'c> {
                     fit.reject(format!("the key `{name}` stands twice"));
                 }
                 extra.add(key, reader.value()?);
-                return Ok(reject_repeated_key(reader, fit));
+                reject_repeated_key(reader, fit);
+                return Ok(());
             };
             expected = index + 1;
             if std::mem::replace(&mut seen[index], true) {

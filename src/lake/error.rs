@@ -107,7 +107,7 @@ impl LakeError {
 }
 
 /// Some stores say so by a variant; the local one hides the operating system's error at the end of the chain.
-fn is_denial(error: &object_store::Error) -> bool {
+pub(super) fn is_denial(error: &object_store::Error) -> bool {
     use object_store::Error::{PermissionDenied, Unauthenticated};
     if matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) {
         return true;

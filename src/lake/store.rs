@@ -18,7 +18,7 @@ use object_store::{
     WriteMultipart, local::LocalFileSystem, path::Path,
 };
 
-use super::LakeError;
+use super::{LakeError, error::is_denial};
 
 /// Attempts at a create before its outcome is given up as unknown.
 const CREATE_ATTEMPTS: u32 = 8;
@@ -169,7 +169,9 @@ impl Store {
             match self.get(key).await {
                 Ok(Some(there)) if there == *bytes => return Ok(Creation::Ours),
                 Ok(Some(there)) => return Ok(Creation::Theirs(there)),
-                Ok(None) if attempt == CREATE_ATTEMPTS => return Err(LakeError::store("create", key, error)),
+                Ok(None) if attempt == CREATE_ATTEMPTS || is_denial(&error) => {
+                    return Err(LakeError::store("create", key, error));
+                }
                 Ok(None) => tracing::debug!(key, attempt, %error, "creating again"),
                 Err(LakeError::Denied { action, key, source }) => {
                     return Err(LakeError::Denied { action, key, source });
