@@ -47,8 +47,7 @@ pub struct DemoArgs {
 pub struct SyncArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Where the API is [default: https://api.lumetrade.com]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = "Where the API is [default: https://api.lumetrade.com]")]
     base_url: Option<String>,
     /// Take whatever the API no longer lists for removed, however much it is
     #[arg(long)]
