@@ -97,6 +97,14 @@ pub struct SandboxArgs {
     pub records: u64,
 }
 
+impl Cli {
+    /// Reads the command line. What cannot be understood ends the process, with exit code 2 and a message.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
 impl SyncArgs {
     /// What the flags set.
     #[must_use]

@@ -80,12 +80,11 @@ impl Demo {
                  WHERE status = 'COMPLETED' GROUP BY ALL ORDER BY ALL DESC LIMIT 12;"
             ),
             format!(
-                "-- The life of withdrawals that were completed and later reversed: every version that was seen\n\
+                "-- The withdrawals that changed within the week: every version that was seen\n\
                  SELECT transaction_id, _seq, _op, status, amount, _observed_at\n\
                  FROM read_parquet('{lake}/changes/withdrawals/**/*.parquet')\n\
-                 WHERE transaction_id IN (\n\
-                 \x20   SELECT transaction_id FROM read_parquet('{lake}/current/withdrawals/**/*.parquet') WHERE status = 'REVERSED'\n\
-                 ) ORDER BY transaction_id, _seq LIMIT 12;"
+                 QUALIFY count(*) OVER (PARTITION BY transaction_id) > 1\n\
+                 ORDER BY transaction_id, _seq LIMIT 12;"
             ),
             format!(
                 "-- Fills that do not add up to their trade: none\n\

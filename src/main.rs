@@ -2,7 +2,6 @@
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
 use lumetrade_export::{
     cli::{Cli, Command, SandboxArgs, StatusArgs, SyncArgs},
     config::{Config, Environment},
@@ -18,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 fn main() -> ExitCode {
     // Nothing that this program writes is for others to read, whatever the mask it was started with.
     umask(Mode::RWXG | Mode::RWXO);
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let environment = Environment::read();
     telemetry::start(cli.verbose, environment.no_color);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -45,6 +45,9 @@ pub(super) struct Instant {
     pub finer: bool,
 }
 
+/// The years that all readers agree on, in UTC: an offset may lead out of them.
+const YEARS_1_TO_9999_S: std::ops::Range<i64> = -62_135_596_800..253_402_300_800;
+
 /// Parses a date and a time; `None` if the text is none.
 ///
 /// | text | taken |
@@ -74,7 +77,7 @@ pub(super) fn parse_instant(text: &str, naive: Zone) -> Option<Instant> {
         return None;
     }
     let seconds = i64::from(days) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - i64::from(east_s);
-    Some(Instant { micros: seconds * 1_000_000 + i64::from(micros), finer })
+    YEARS_1_TO_9999_S.contains(&seconds).then_some(Instant { micros: seconds * 1_000_000 + i64::from(micros), finer })
 }
 
 /// Parses `YYYY-MM-DD` as days since 1970-01-01.
@@ -220,6 +223,8 @@ mod tests {
             "1747000000",
             "1747000000000",
             "+026-05-11T10:15:30Z",
+            "0001-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
             "2026-05-11T10:15:3０",
         ];
         for text in rows {

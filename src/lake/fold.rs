@@ -18,7 +18,7 @@ use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
-use super::{Lake, LakeError, layout::Layout, parquet_file};
+use super::{Head, Lake, LakeError, layout::Layout, parquet_file};
 use crate::{
     decode::{Operation, Seed, key_hash},
     schema::{EventPartition, Resource},
@@ -128,7 +128,8 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// The last version, removed or not, of each record whose key hash is in `wanted`, from the truth of these partitions.
+/// The last version as of `head` of each record whose key hash is in `wanted`, from the truth of these partitions. What
+/// another writer has committed since is not looked at.
 ///
 /// # Errors
 ///
@@ -136,6 +137,7 @@ impl<'a> Fold<'a> {
 pub async fn last_rows(
     lake: &Lake,
     resource: &Resource,
+    head: &Head,
     spool: &Path,
     partitions: &HashSet<EventPartition>,
     wanted: &HashSet<u128>,
@@ -144,7 +146,9 @@ pub async fn last_rows(
     let mut keys: Vec<(u64, String)> = Vec::new();
     for listed in lake.store.list(&layout.changes()).await? {
         match layout.parse_commit(&listed.key) {
-            Some((partition, seq)) if partitions.contains(&partition) => keys.push((seq, listed.key)),
+            Some((partition, seq)) if seq <= head.seq && partitions.contains(&partition) => {
+                keys.push((seq, listed.key))
+            }
             _ => {}
         }
     }

@@ -118,13 +118,13 @@ impl ResourceSync<'_> {
         }
         let mut observed = observation.finish(poll, body.etag)?;
         self.config.limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
-        self.remove_missing(&mut observed).await?;
+        self.remove_missing(head, &mut observed).await?;
         observed.drafts.ensure_table()?;
         Ok(Some(observed))
     }
 
     /// Drafts a last row for each record that is missing, with the values it had.
-    async fn remove_missing(&self, observed: &mut Observed) -> Result<(), Error> {
+    async fn remove_missing(&self, head: &Head, observed: &mut Observed) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
         if tally.removed > 0 && tally.rejected_without_key > 0 {
             // Any of the missing could be one of those whose key cannot be read.
@@ -142,7 +142,7 @@ impl ResourceSync<'_> {
         let missing: Missing = observed.conclusion.missing.iter().map(|record| (record.key, *record)).collect();
         let partitions: HashSet<_> = missing.values().map(|record| record.partition).collect();
         let wanted: HashSet<_> = missing.keys().copied().collect();
-        let batches = lake::last_rows(self.lake, self.resource, self.spool(), &partitions, &wanted).await?;
+        let batches = lake::last_rows(self.lake, self.resource, head, self.spool(), &partitions, &wanted).await?;
         observed.drafts.begin_removals();
         let mut drafted = 0;
         for batch in &batches {

@@ -309,13 +309,17 @@ async fn a_missing_commit_or_claim_is_damage_and_never_passed_over() {
 }
 
 #[tokio::test]
-async fn last_rows_are_those_of_the_records_asked_for() {
+async fn last_rows_are_those_of_the_records_asked_for_as_of_the_head() {
     let lake = lake().await;
     let writer = Writer::of(&lake);
     writer.commit("p1", &[(Added, 0, "a", 1), (Added, 0, "b", 1)]).await;
     writer.commit("p2", &[(Changed, 0, "a", 2)]).await;
     let wanted = HashSet::from([key_hash(lake.seed, (0, "a"))]);
-    let rows = last_rows(&lake, &writer.deposits, &spool(), &HashSet::from([partition(0)]), &wanted).await.unwrap();
+    let head = writer.settle().await;
+    // Another writer has seen the record go, after the head that this one polled against.
+    writer.commit("p3", &[(Removed, 0, "a", 2)]).await;
+    let rows =
+        last_rows(&lake, &writer.deposits, &head, &spool(), &HashSet::from([partition(0)]), &wanted).await.unwrap();
     let seqs: Vec<i64> = rows
         .iter()
         .flat_map(|batch| {
