@@ -12,7 +12,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FORMAT, Head, Lake, LakeError, draft::spool_error, fold::Fold, layout::Layout, parquet_file::Writer, store::Listed,
+    FORMAT, Head, Lake, LakeError, draft::spool_error, fold::Fold, layout::Layout, parquet_file::Writer, spool::Spool,
+    store::Listed,
 };
 use crate::{
     decode::flatten,
@@ -154,27 +155,34 @@ impl<'a> Projection<'a> {
     ) -> Result<(), LakeError> {
         let own = self.layout.current(&self.resource.name, partition);
         let base = base.filter(|_| index.objects.contains_key(&own));
-        let after = base.map_or(0, |seq| seq + 1);
-        let inputs: Vec<String> =
-            base.map(|_| own).into_iter().chain(commits.range(after..).map(|(_, key)| key.clone())).collect();
-        let fold = Fold::of(self.lake, self.resource, &self.spool, &inputs, None).await?;
-        for table in &self.tables {
+        let since = commits.range(base.map_or(0, |seq| seq + 1)..).map(|(_, key)| key.clone()).collect();
+        let fold = Fold::of(self.lake, self.resource, &self.spool, base.map(|_| own), since, None).await?;
+        let spool = Spool::new(&self.spool).map_err(|error| spool_error(&error))?;
+        let mut writers = self
+            .tables
+            .iter()
+            .map(|table| Writer::new(table.schema.clone(), spool.begin()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| spool_error(&error))?;
+        fold.present_rows(|rows| {
+            self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| match table.rows {
+                TableRows::Records => writer.write(&rows),
+                TableRows::Elements(list) => writer.write(&flatten(&rows, self.resource, list, &table.schema)?),
+            })
+        })
+        .await?;
+        for (table, writer) in self.tables.iter().zip(writers) {
             let key = self.layout.current(&table.name, partition);
-            let object = self.write(table, &key, &fold).await?;
+            let object = self.replace(&key, writer).await?;
             index.objects.insert(key, object);
         }
         Ok(())
     }
 
-    async fn write(&self, table: &Table, key: &str, fold: &Fold<'_>) -> Result<Object, LakeError> {
-        let mut writer = Writer::new(table.schema.clone(), &self.spool).map_err(|error| spool_error(&error))?;
-        fold.present_rows(|rows| match table.rows {
-            TableRows::Records => writer.write(&rows),
-            TableRows::Elements(list) => writer.write(&flatten(&rows, self.resource, list, &table.schema)?),
-        })?;
+    async fn replace(&self, key: &str, writer: Writer) -> Result<Object, LakeError> {
         let about = format!("{{\"format\":{FORMAT},\"lake\":\"{}\"}}", self.lake.identity.id);
-        let mut written = writer.close(PROJECTION_KEY, about).map_err(|error| spool_error(&error))?;
-        let etag = self.lake.store.replace_from(key, &mut written.file, written.size).await?;
+        let written = writer.close(PROJECTION_KEY, about).map_err(|error| spool_error(&error))?;
+        let etag = self.lake.store.replace_from(key, written.content, written.size).await?;
         Ok(Object { rows: written.rows, size: written.size, etag, sha256: written.sha256 })
     }
 }

@@ -4,11 +4,7 @@
 //! one before it. A larger share of one partition than an object may hold becomes several. Removals come last, in objects
 //! of their own. Nothing is in the lake before the log has committed it, so any prefix of the sealed objects is a valid state.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
 use super::{
     Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
@@ -16,6 +12,7 @@ use super::{
     footer::COMMIT_KEY,
     layout::Layout,
     parquet_file::{Writer, Written},
+    spool::{Spool, Spooled},
 };
 use crate::{
     decode::{Columns, Operation, Row, Stamp},
@@ -61,9 +58,32 @@ pub struct PollFacts {
 #[derive(Debug)]
 pub struct Sealed {
     pub(super) claim: Claim,
-    pub(super) file: File,
+    pub(super) content: Spooled,
     /// What its footer says.
     pub commit: Commit,
+    /// Its rows, by what was observed.
+    pub counts: RowCounts,
+}
+
+/// Rows, by what was observed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Of records that are new, or returned.
+    pub added: u64,
+    /// Of records with another value.
+    pub changed: u64,
+    /// Of records that have gone.
+    pub removed: u64,
+}
+
+impl RowCounts {
+    fn count(&mut self, operation: Operation) {
+        *match operation {
+            Operation::Added => &mut self.added,
+            Operation::Changed => &mut self.changed,
+            Operation::Removed => &mut self.removed,
+        } += 1;
+    }
 }
 
 /// The objects in the making.
@@ -72,7 +92,7 @@ pub struct Drafts {
     resource: Resource,
     layout: Layout,
     head: Head,
-    spool: PathBuf,
+    spool: Spool,
     poll_id: String,
     observed_at: i64,
     drafts: Vec<Draft>,
@@ -88,24 +108,35 @@ struct Draft {
     columns: Columns,
     writer: Writer,
     effect: Effect,
+    counts: RowCounts,
 }
 
 impl Drafts {
     /// Drafts that follow `head`, for a poll that began at `observed_at` (microseconds).
-    #[must_use]
-    pub fn new(lake: &Lake, resource: &Resource, head: Head, spool: &Path, poll_id: &str, observed_at: i64) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn new(
+        lake: &Lake,
+        resource: &Resource,
+        head: Head,
+        spool: &Path,
+        poll_id: &str,
+        observed_at: i64,
+    ) -> Result<Self, LakeError> {
+        Ok(Self {
             layout: Layout::new(resource, lake.identity.granularity),
             lake: lake.clone(),
             resource: resource.clone(),
             head,
-            spool: spool.to_owned(),
+            spool: Spool::new(spool).map_err(|error| spool_error(&error))?,
             poll_id: poll_id.to_owned(),
             observed_at,
             drafts: Vec::new(),
             taking: HashMap::new(),
             kind: CommitKind::Changes,
-        }
+        })
     }
 
     /// Where a record that is seen for the first time is filed: by when it happened, else by when it was observed.
@@ -130,6 +161,7 @@ impl Drafts {
         let index = self.taking(filed.partition)?;
         let draft = &mut self.drafts[index];
         draft.effect.add(effect);
+        draft.counts.count(operation);
         let stamp = Stamp {
             seq: draft.seq as i64,
             operation,
@@ -217,8 +249,17 @@ impl Drafts {
         let index = self.drafts.len();
         let seq = self.head.seq + 1 + index as u64;
         let columns = Columns::new(&self.resource);
-        let writer = Writer::new(self.resource.arrow_schema(), &self.spool).map_err(|error| spool_error(&error))?;
-        self.drafts.push(Draft { seq, partition, kind: self.kind, columns, writer, effect: Effect::default() });
+        let writer =
+            Writer::new(self.resource.arrow_schema(), self.spool.begin()).map_err(|error| spool_error(&error))?;
+        self.drafts.push(Draft {
+            seq,
+            partition,
+            kind: self.kind,
+            columns,
+            writer,
+            effect: Effect::default(),
+            counts: RowCounts::default(),
+        });
         self.taking.insert(partition, index);
         Ok(index)
     }
@@ -257,7 +298,7 @@ impl Draft {
             sha256: written.sha256,
             poll_id: commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone()).unwrap_or_default(),
         };
-        Ok(Sealed { claim, file: written.file, commit })
+        Ok(Sealed { claim, content: written.content, commit, counts: self.counts })
     }
 }
 

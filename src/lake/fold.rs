@@ -26,10 +26,18 @@ use crate::{
 
 /// Objects with the place of each record's last version among them.
 pub(super) struct Fold<'a> {
+    lake: &'a Lake,
     resource: &'a Resource,
-    seed: Seed,
-    inputs: Vec<(String, File)>,
+    spool: &'a Path,
+    inputs: Vec<Input>,
     last: HashMap<u128, Place>,
+}
+
+/// An object that is folded. A commit can be read again as it was; the base of a projection is kept, since another writer
+/// may replace it between the passes.
+struct Input {
+    key: String,
+    kept: Option<File>,
 }
 
 /// Where a version is.
@@ -42,71 +50,83 @@ struct Place {
 }
 
 impl<'a> Fold<'a> {
-    /// Folds these objects. With `wanted`, only records whose key hash is in it are looked at.
+    /// Folds these commits over `base`, an object with what earlier ones came to. With `wanted`, only records whose key
+    /// hash is in it are looked at.
     pub(super) async fn of(
-        lake: &Lake,
+        lake: &'a Lake,
         resource: &'a Resource,
-        spool: &Path,
-        keys: &[String],
+        spool: &'a Path,
+        base: Option<String>,
+        commits: Vec<String>,
         wanted: Option<&HashSet<u128>>,
     ) -> Result<Self, LakeError> {
-        let mut fold = Self { resource, seed: lake.seed, inputs: Vec::new(), last: HashMap::new() };
-        for key in keys {
-            let file = lake.store.download(key, spool).await?.ok_or_else(|| LakeError::damaged(key, "has vanished"))?;
-            fold.locate(key, file, wanted)?;
+        let mut fold = Self { lake, resource, spool, inputs: Vec::new(), last: HashMap::new() };
+        if let Some(key) = base {
+            let file = fold.download(&key).await?;
+            let copy = file.try_clone().map_err(|source| LakeError::io("read the copy of", &key, source))?;
+            fold.locate(&key, copy, wanted)?;
+            fold.inputs.push(Input { key, kept: Some(file) });
+        }
+        for key in commits {
+            let file = fold.download(&key).await?;
+            fold.locate(&key, file, wanted)?;
+            fold.inputs.push(Input { key, kept: None });
         }
         Ok(fold)
     }
 
     /// Calls `each` with batches of last versions, of the records that have not gone.
-    pub(super) fn present_rows(
-        &self,
+    pub(super) async fn present_rows(
+        self,
         mut each: impl FnMut(RecordBatch) -> Result<(), ParquetError>,
     ) -> Result<(), LakeError> {
         let schema = self.resource.arrow_schema();
-        for (input, (key, file)) in self.inputs.iter().enumerate() {
-            let unreadable = |error: ParquetError| LakeError::damaged(key, error.to_string());
+        let needed: HashSet<usize> =
+            self.last.values().filter(|place| !place.removed).map(|place| place.input).collect();
+        for (input, Input { key, kept }) in self.inputs.iter().enumerate().filter(|(input, _)| needed.contains(input)) {
+            let file = match kept {
+                Some(file) => file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?,
+                None => self.download(key).await?,
+            };
             let mut first_row = 0;
-            let file = file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?;
-            for batch in parquet_file::read_batches(file, None).map_err(unreadable)? {
-                let batch = batch.map_err(unreadable)?;
+            for batch in parquet_file::read_batches(key, file, None)? {
+                let batch = batch?;
                 let chosen = self.chosen(input, first_row, &batch);
                 first_row += batch.num_rows();
                 if chosen.is_empty() {
                     continue;
                 }
-                let rows =
-                    take_record_batch(&batch, &UInt32Array::from(chosen)).map_err(|error| unreadable(error.into()))?;
+                let rows = take_record_batch(&batch, &UInt32Array::from(chosen))
+                    .map_err(|error| LakeError::damaged(key, error.to_string()))?;
                 each(conform(&rows, &schema, self.resource)?).map_err(|error| super::draft::spool_error(&error))?;
             }
         }
         Ok(())
     }
 
+    async fn download(&self, key: &str) -> Result<File, LakeError> {
+        let there = self.lake.store.download(key, self.spool).await?;
+        there.ok_or_else(|| LakeError::damaged(key, "has vanished"))
+    }
+
     fn chosen(&self, input: usize, first_row: usize, batch: &RecordBatch) -> Vec<u32> {
         let is_last = |row: usize| {
-            let place = row_key(batch, row, self.resource, self.seed).and_then(|key| self.last.get(&key));
+            let place = row_key(batch, row, self.resource, self.lake.seed).and_then(|key| self.last.get(&key));
             place.is_some_and(|place| !place.removed && (place.input, place.row) == (input, first_row + row))
         };
         (0..batch.num_rows()).filter(|row| is_last(*row)).map(|row| row as u32).collect()
     }
 
+    /// Notes where the last versions are in the next input.
     fn locate(&mut self, key: &str, file: File, wanted: Option<&HashSet<u128>>) -> Result<(), LakeError> {
-        let unreadable = |error: ParquetError| LakeError::damaged(key, error.to_string());
-        let columns: Vec<&str> = self
-            .resource
-            .key
-            .iter()
-            .map(|&key| self.resource.columns[key].name.as_str())
-            .chain(["_seq", "_op"])
-            .collect();
+        let names = self.resource.key.iter().map(|&key| self.resource.columns[key].name.as_str());
+        let columns: Vec<&str> = names.chain(["_seq", "_op"]).collect();
         let input = self.inputs.len();
-        let copy = file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?;
         let mut first_row = 0;
-        for batch in parquet_file::read_batches(copy, Some(&columns)).map_err(unreadable)? {
-            let batch = batch.map_err(unreadable)?;
+        for batch in parquet_file::read_batches(key, file, Some(&columns))? {
+            let batch = batch?;
             for row in 0..batch.num_rows() {
-                let hash = row_key(&batch, row, self.resource, self.seed)
+                let hash = row_key(&batch, row, self.resource, self.lake.seed)
                     .ok_or_else(|| LakeError::damaged(key, "holds a row without a key"))?;
                 if wanted.is_none_or(|wanted| wanted.contains(&hash)) {
                     let version =
@@ -116,7 +136,6 @@ impl<'a> Fold<'a> {
             }
             first_row += batch.num_rows();
         }
-        self.inputs.push((key.to_owned(), file));
         Ok(())
     }
 
@@ -153,12 +172,13 @@ pub async fn last_rows(
         }
     }
     keys.sort();
-    let keys: Vec<String> = keys.into_iter().map(|(_, key)| key).collect();
+    let commits = keys.into_iter().map(|(_, key)| key).collect();
     let mut batches = Vec::new();
-    Fold::of(lake, resource, spool, &keys, Some(wanted)).await?.present_rows(|batch| {
+    let keep = |batch| {
         batches.push(batch);
         Ok(())
-    })?;
+    };
+    Fold::of(lake, resource, spool, None, commits, Some(wanted)).await?.present_rows(keep).await?;
     Ok(batches)
 }
 

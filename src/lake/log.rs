@@ -15,6 +15,7 @@ use super::{
     footer::COMMIT_KEY,
     layout::{self, Layout},
     parquet_file::{self, Writer},
+    spool::Spool,
 };
 use crate::schema::Resource;
 
@@ -99,7 +100,10 @@ impl<'a> Log<'a> {
             return Ok(Outcome::Lost);
         }
         let mut bytes = Vec::with_capacity(claim.size as usize);
-        sealed.file.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", &claim.key, source))?;
+        sealed
+            .content
+            .read_to_end(&mut bytes)
+            .map_err(|source| LakeError::io("read the copy of", &claim.key, source))?;
         match self.lake.store.create(&claim.key, &Bytes::from(bytes)).await? {
             Creation::Ours => Ok(Outcome::Committed(Head {
                 seq: claim.seq,
@@ -171,7 +175,8 @@ impl<'a> Log<'a> {
     }
 
     fn void(&self, seq: u64, before: Head, spool: &Path) -> Result<Bytes, LakeError> {
-        let writer = Writer::new(self.resource.arrow_schema(), spool).map_err(|error| draft::spool_error(&error))?;
+        let segment = Spool::new(spool).map_err(|error| draft::spool_error(&error))?.begin();
+        let writer = Writer::new(self.resource.arrow_schema(), segment).map_err(|error| draft::spool_error(&error))?;
         let commit = Commit {
             format: FORMAT,
             lake: self.lake.identity.id.clone(),
@@ -185,7 +190,7 @@ impl<'a> Log<'a> {
         };
         let (mut written, _) = draft::close(writer, commit)?;
         let mut bytes = Vec::new();
-        written.file.read_to_end(&mut bytes).map_err(|error| draft::spool_error(&error))?;
+        written.content.read_to_end(&mut bytes).map_err(|error| draft::spool_error(&error))?;
         Ok(bytes.into())
     }
 

@@ -21,6 +21,7 @@ mod layout;
 mod log;
 mod parquet_file;
 mod quarantine;
+mod spool;
 mod state;
 mod status;
 mod store;
@@ -28,7 +29,7 @@ mod store;
 mod tests;
 
 pub use current::Projection;
-pub use draft::{Drafts, Effect, PollFacts, Sealed};
+pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
 pub use error::LakeError;
 pub use fold::last_rows;
 pub use footer::{Commit, CommitKind, Cursor, FORMAT};

@@ -1,11 +1,7 @@
 //! Parquet files in the one profile that DuckDB, Athena, Spark and ClickHouse all read: version 1 pages, zstd,
 //! dictionaries, signed integers, microseconds in UTC, decimals as fixed-length bytes.
 
-use std::{
-    fs::File,
-    io::{Seek, Write},
-    path::Path,
-};
+use std::io::Write;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -22,6 +18,11 @@ use parquet::{
 };
 use sha2::{Digest, Sha256};
 
+use super::{
+    LakeError,
+    spool::{Segment, Spooled},
+};
+
 /// Bytes of a row group, encoded. It bounds what an open file holds in memory.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// Distinct values up to this many bytes a column are written as a dictionary; ids are all distinct and gain nothing.
@@ -29,7 +30,7 @@ const DICTIONARY_BYTES_MAX: usize = 256 << 10;
 /// Rows read at a time.
 const READ_ROWS: usize = 4096;
 
-/// A Parquet file that is being written, to a nameless file that vanishes with the process.
+/// A Parquet file that is being written.
 pub(super) struct Writer {
     file: ArrowWriter<Hashing>,
     rows: u64,
@@ -38,15 +39,15 @@ pub(super) struct Writer {
 /// A finished file.
 #[derive(Debug)]
 pub(super) struct Written {
-    pub file: File,
+    pub content: Spooled,
     pub size: u64,
     pub sha256: String,
     pub rows: u64,
 }
 
 impl Writer {
-    pub(super) fn new(schema: SchemaRef, spool: &Path) -> Result<Self, ParquetError> {
-        let hashing = Hashing { file: tempfile::tempfile_in(spool)?, sha256: Sha256::new(), bytes: 0 };
+    pub(super) fn new(schema: SchemaRef, segment: Segment) -> Result<Self, ParquetError> {
+        let hashing = Hashing { segment, sha256: Sha256::new(), bytes: 0 };
         Ok(Self { file: ArrowWriter::try_new(hashing, schema, Some(profile()?))?, rows: 0 })
     }
 
@@ -77,10 +78,9 @@ impl Writer {
     /// Closes the file with one more entry in its footer.
     pub(super) fn close(mut self, key: &str, value: String) -> Result<Written, ParquetError> {
         self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
-        let Hashing { mut file, sha256, bytes } = self.file.into_inner()?;
-        file.rewind()?;
+        let Hashing { segment, sha256, bytes } = self.file.into_inner()?;
         let sha256 = hexadecimal(&sha256.finalize());
-        Ok(Written { file, size: bytes, sha256, rows: self.rows })
+        Ok(Written { content: segment.finish()?, size: bytes, sha256, rows: self.rows })
     }
 }
 
@@ -105,35 +105,55 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 /// Counts and hashes what passes.
 struct Hashing {
-    file: File,
+    segment: Segment,
     sha256: Sha256,
     bytes: u64,
 }
 
 impl Write for Hashing {
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(buffer)?;
+        let written = self.segment.write(buffer)?;
         self.sha256.update(&buffer[..written]);
         self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+        self.segment.flush()
     }
 }
 
-/// The batches of a file, in order, with all columns or those named.
+/// The batches of the object `key`, in order, with all columns or those named.
+///
+/// # Errors
+///
+/// [`LakeError::Damaged`] if it is no Parquet file, [`LakeError::Io`] if it cannot be read.
 pub(super) fn read_batches<R: ChunkReader + 'static>(
-    file: R,
+    key: &str,
+    content: R,
     columns: Option<&[&str]>,
-) -> Result<impl Iterator<Item = Result<RecordBatch, ParquetError>> + use<R>, ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(READ_ROWS);
-    let mask = match columns {
-        Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
-        None => ProjectionMask::all(),
+) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<R>, LakeError> {
+    let open = || {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(content)?.with_batch_size(READ_ROWS);
+        let mask = match columns {
+            Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        builder.with_projection(mask).build()
     };
-    Ok(builder.with_projection(mask).build()?.map(|batch| batch.map_err(ParquetError::from)))
+    let reader = open().map_err(|error| unreadable(key, error))?;
+    let key = key.to_owned();
+    Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, error.into()))))
+}
+
+/// A file that cannot be read is not damaged: that is for its content to show.
+fn unreadable(key: &str, error: ParquetError) -> LakeError {
+    match error {
+        ParquetError::External(source) if source.is::<std::io::Error>() => {
+            LakeError::io("read the copy of", key, source)
+        }
+        error => LakeError::damaged(key, error.to_string()),
+    }
 }
 
 /// An entry of the footer of a whole file, or of its last bytes. `Err` with the bytes needed if the footer is longer.

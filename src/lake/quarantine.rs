@@ -14,6 +14,7 @@ use super::{
     draft::spool_error,
     layout::Layout,
     parquet_file::{self, Writer},
+    spool::Spool,
 };
 use crate::schema::Resource;
 
@@ -75,9 +76,8 @@ impl<'a> Quarantine<'a> {
             let Some(number) = super::layout::parse_number(&listed.key, ".parquet") else { continue };
             last = number;
             let bytes = self.lake.store.get(&listed.key).await?.unwrap_or_default();
-            let unreadable = |error: parquet::errors::ParquetError| LakeError::damaged(&listed.key, error.to_string());
-            for batch in parquet_file::read_batches(bytes, None).map_err(unreadable)? {
-                for (row, operation) in rows(&batch.map_err(unreadable)?) {
+            for batch in parquet_file::read_batches(&listed.key, bytes, None)? {
+                for (row, operation) in rows(&batch?) {
                     *present.entry(row).or_default() += if operation == QUARANTINED { 1 } else { -1 };
                 }
             }
@@ -92,14 +92,15 @@ impl<'a> Quarantine<'a> {
         poll_id: &str,
         observed_at: i64,
     ) -> Result<bytes::Bytes, LakeError> {
-        let mut writer = Writer::new(schema(), self.spool).map_err(|error| spool_error(&error))?;
+        let segment = Spool::new(self.spool).map_err(|error| spool_error(&error))?.begin();
+        let mut writer = Writer::new(schema(), segment).map_err(|error| spool_error(&error))?;
         writer
             .write(&batch(rows, poll_id, observed_at).map_err(|error| spool_error(&error))?)
             .map_err(|error| spool_error(&error))?;
         let mut written =
             writer.close("lumetrade.quarantine", self.lake.identity.id.clone()).map_err(|error| spool_error(&error))?;
         let mut bytes = Vec::new();
-        written.file.read_to_end(&mut bytes).map_err(|error| spool_error(&error))?;
+        written.content.read_to_end(&mut bytes).map_err(|error| spool_error(&error))?;
         Ok(bytes.into())
     }
 }

@@ -10,7 +10,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
@@ -25,6 +25,7 @@ use super::{
     layout::Layout,
     log::read_commit,
     parquet_file,
+    spool::{Spool, Spooled},
 };
 use crate::{
     decode::Row,
@@ -84,9 +85,8 @@ pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &P
     }
     for (partition, key) in commits {
         let file = lake.store.download(&key, spool).await?.ok_or_else(|| LakeError::damaged(&key, "has vanished"))?;
-        let unreadable = |error: parquet::errors::ParquetError| LakeError::damaged(&key, error.to_string());
-        for batch in parquet_file::read_batches(file, None).map_err(unreadable)? {
-            fold(&mut known, &batch.map_err(unreadable)?, partition, resource, lake)
+        for batch in parquet_file::read_batches(&key, file, None)? {
+            fold(&mut known, &batch?, partition, resource, lake)
                 .ok_or_else(|| LakeError::damaged(&key, "holds rows that no commit of this resource has"))?;
         }
     }
@@ -108,12 +108,16 @@ pub async fn save_known(
     let key = Layout::new(resource, lake.identity.granularity).state();
     let header =
         serde_json::to_vec(&Header::of(lake, resource, head)).map_err(|error| LakeError::io("write", &key, error))?;
-    let (mut file, size) = write(&header, records, spool).map_err(|error| spool_error(&error))?;
-    lake.store.replace_from(&key, &mut file, size).await.map(drop)
+    let (content, size) = write(&header, records, spool).map_err(|error| spool_error(&error))?;
+    lake.store.replace_from(&key, content, size).await.map(drop)
 }
 
-fn write<'r>(header: &[u8], records: impl Iterator<Item = &'r KnownRecord>, spool: &Path) -> io::Result<(File, u64)> {
-    let mut file = BufWriter::new(tempfile::tempfile_in(spool)?);
+fn write<'r>(
+    header: &[u8],
+    records: impl Iterator<Item = &'r KnownRecord>,
+    spool: &Path,
+) -> io::Result<(Spooled, u64)> {
+    let mut file = Spool::new(spool)?.begin();
     let mut checksum = Xxh3::new();
     let mut size = 0;
     let mut put = |bytes: &[u8]| {
@@ -127,9 +131,7 @@ fn write<'r>(header: &[u8], records: impl Iterator<Item = &'r KnownRecord>, spoo
         put(&encode(record))?;
     }
     file.write_all(&checksum.digest128().to_le_bytes())?;
-    let mut file = file.into_inner()?;
-    file.rewind()?;
-    Ok((file, size + CHECKSUM_BYTES as u64))
+    Ok((file.finish()?, size + CHECKSUM_BYTES as u64))
 }
 
 /// Commits with numbers in `(after, up_to]`, in order; each number must be there once.

@@ -64,7 +64,8 @@ impl Resource {
         with_system_columns(self.columns.iter().map(field).collect(), &self.doc)
     }
 
-    /// A short text that changes whenever the names or types of the columns do, and with nothing else.
+    /// A short text that changes with whatever the meaning of stored rows depends on: names and types of the columns, the
+    /// key, and which statuses are open. What is cached under another fingerprint is made anew.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fn describe(columns: &[Column]) -> String {
@@ -77,7 +78,8 @@ impl Resource {
                 .collect();
             parts.join(",")
         }
-        format!("{:016x}", xxhash_rust::xxh3::xxh3_64(describe(&self.columns).as_bytes()))
+        let text = format!("{};{:?};{:?}", describe(&self.columns), self.key, self.statuses);
+        format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
     }
 }
 
@@ -169,13 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_follows_names_and_types_but_not_words() {
+    fn the_fingerprint_follows_names_types_and_statuses_but_not_words() {
         let schemas = Schemas::builtin().unwrap();
         let mut trades = schemas.get("trades").unwrap().clone();
         let before = trades.fingerprint();
         trades.columns[0].doc = "other words".to_owned();
         assert_eq!(trades.fingerprint(), before);
-        trades.columns[3].kind = Type::String;
-        assert_ne!(trades.fingerprint(), before);
+        let mut other = trades.clone();
+        other.columns[3].kind = Type::String;
+        assert_ne!(other.fingerprint(), before);
+        let mut other = trades.clone();
+        other.statuses.as_mut().unwrap().closed.pop();
+        assert_ne!(other.fingerprint(), before);
+        other.key = vec![1];
+        assert_ne!(other.fingerprint(), trades.fingerprint());
     }
 }

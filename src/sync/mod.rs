@@ -110,7 +110,7 @@ impl ResourceSync<'_> {
     async fn observe(&self, head: &Head) -> Result<Option<Observed>, Error> {
         let known = lake::load_known(self.lake, self.resource, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
-        let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at);
+        let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
         let Answer::Body(mut body) = self.client.poll(self.resource).await? else { return Ok(None) };
         let mut observation = Observation::new(self.resource, self.config.naive_zone, self.lake.seed(), known, drafts);
         while let Some(chunk) = body.next().await? {
@@ -188,7 +188,7 @@ impl ResourceSync<'_> {
                 lake::Outcome::Committed(next) => head = next,
                 lake::Outcome::Lost => return Ok(Written::Lost),
             }
-            report.committed(head.seq, sealed.commit.rows);
+            report.committed(head.seq, sealed.counts);
         }
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;

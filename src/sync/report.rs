@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     diff::Conclusion,
     error::{Error, Kind},
+    lake::RowCounts,
     record::Body,
 };
 
@@ -31,7 +32,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// The run of one resource. Figures count records unless they say otherwise.
+/// The run of one resource. Added, changed and removed count what was committed, the rest what was found.
 #[derive(Debug, Clone, Serialize)]
 pub struct ResourceReport {
     /// The resource.
@@ -98,19 +99,19 @@ impl ResourceReport {
 
     pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body) {
         let tally = conclusion.tally;
-        self.added = tally.added;
-        self.changed = tally.changed;
-        self.removed = tally.removed;
         self.unchanged = tally.unchanged + tally.equal;
         self.repeated = tally.repeated;
         self.quarantined = tally.rejected;
         self.body_bytes = body.bytes;
     }
 
-    pub(super) fn committed(&mut self, seq: u64, rows: u64) {
+    pub(super) fn committed(&mut self, seq: u64, rows: RowCounts) {
         self.outcome = Outcome::Committed;
         self.commits.push(seq);
-        self.rows += rows;
+        self.added += rows.added;
+        self.changed += rows.changed;
+        self.removed += rows.removed;
+        self.rows += rows.added + rows.changed + rows.removed;
         self.head = seq;
     }
 

@@ -62,7 +62,7 @@ impl<'a> Writer<'a> {
 
     /// Seals these versions as the successors of `head`.
     fn seal(&self, head: &Head, poll: &str, versions: &[Version<'_>]) -> Vec<Sealed> {
-        let mut drafts = Drafts::new(self.lake, &self.deposits, head.clone(), &spool(), poll, 1_000);
+        let mut drafts = Drafts::new(self.lake, &self.deposits, head.clone(), &spool(), poll, 1_000).unwrap();
         for &(operation, month, id, amount) in versions {
             if operation == Operation::Removed {
                 drafts.begin_removals();
@@ -110,7 +110,7 @@ impl<'a> Writer<'a> {
         let mut rows = Vec::new();
         for object in listed {
             let bytes = self.lake.store.get(&object.key).await.unwrap().unwrap();
-            for batch in parquet_file::read_batches(bytes, None).unwrap() {
+            for batch in parquet_file::read_batches(&object.key, bytes, None).unwrap() {
                 let batch = batch.unwrap();
                 let ids = batch.column_by_name("transaction_id").unwrap().as_string::<i32>().iter();
                 let seqs =
@@ -374,6 +374,9 @@ async fn a_column_that_was_declared_later_is_null_in_what_was_written_before() {
     assert_eq!(writer.current().await, [("a".to_owned(), 1)]);
     writer.deposits.columns[2].kind = crate::schema::Type::String;
     let key = Layout::new(&writer.deposits, Granularity::Month).commit(partition(0), 1);
-    let fold = Fold::of(&lake, &writer.deposits, &spool(), &[key], None).await.unwrap();
-    assert!(matches!(fold.present_rows(|_| Ok(())), Err(LakeError::Incompatible { column, .. }) if column == "amount"));
+    let folder = spool();
+    let fold = Fold::of(&lake, &writer.deposits, &folder, None, vec![key], None).await.unwrap();
+    assert!(
+        matches!(fold.present_rows(|_| Ok(())).await, Err(LakeError::Incompatible { column, .. }) if column == "amount")
+    );
 }

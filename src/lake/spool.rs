@@ -1,0 +1,140 @@
+//! A nameless file on this machine that holds any number of objects in the making.
+//!
+//! All drafts of a diff share one file, so that a lake of many small partitions needs one descriptor and not hundreds. What
+//! is written to a segment goes to the end of the file whenever enough of it has gathered; a segment is read back in the
+//! order in which it was written. The file has no name and vanishes with the process.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Bytes of a segment that are held in memory before they go to the file.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// The shared file.
+#[derive(Debug, Clone)]
+pub(super) struct Spool {
+    file: Arc<File>,
+    end: Arc<AtomicU64>,
+}
+
+/// An object in the making.
+#[derive(Debug)]
+pub(super) struct Segment {
+    spool: Spool,
+    buffer: Vec<u8>,
+    extents: Vec<Extent>,
+}
+
+/// A finished segment, to be read once.
+#[derive(Debug)]
+pub(super) struct Spooled {
+    file: Arc<File>,
+    extents: std::vec::IntoIter<Extent>,
+    current: Extent,
+}
+
+/// A part of the file.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    start: u64,
+    length: u64,
+}
+
+impl Spool {
+    /// A new file in this folder.
+    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+        Ok(Self { file: Arc::new(tempfile::tempfile_in(folder)?), end: Arc::default() })
+    }
+
+    /// Begins an object.
+    pub(super) fn begin(&self) -> Segment {
+        Segment { spool: self.clone(), buffer: Vec::new(), extents: Vec::new() }
+    }
+}
+
+impl Segment {
+    /// Ends the object.
+    pub(super) fn finish(mut self) -> io::Result<Spooled> {
+        self.spill()?;
+        Ok(Spooled { file: self.spool.file, extents: self.extents.into_iter(), current: Extent::default() })
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        let length = self.buffer.len() as u64;
+        let start = self.spool.end.fetch_add(length, Ordering::Relaxed);
+        self.spool.file.write_all_at(&self.buffer, start)?;
+        match self.extents.last_mut() {
+            Some(last) if last.start + last.length == start => last.length += length,
+            _ => self.extents.push(Extent { start, length }),
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Write for Segment {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.spill()?;
+            // Segments may be many: what one has needed is not kept for it.
+            self.buffer.shrink_to(BUFFER_BYTES);
+        }
+        Ok(bytes.len())
+    }
+
+    /// Nothing to do: what is buffered is read back too.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Spooled {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.length == 0 {
+            match self.extents.next() {
+                Some(next) => self.current = next,
+                None => return Ok(0),
+            }
+        }
+        let wanted = buffer.len().min(usize::try_from(self.current.length).unwrap_or(usize::MAX));
+        let read = self.file.read_at(&mut buffer[..wanted], self.current.start)?;
+        self.current.start += read as u64;
+        self.current.length -= read as u64;
+        if read == 0 && wanted > 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(read) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_that_are_written_in_turns_are_read_back_whole() {
+        let spool = Spool::new(&std::env::temp_dir()).unwrap();
+        let mut segments: Vec<Segment> = (0..3).map(|_| spool.begin()).collect();
+        let mut expected = vec![Vec::new(); 3];
+        for round in 0..50_usize {
+            let segment = round % 3;
+            let bytes = vec![round as u8; round * 997];
+            segments[segment].write_all(&bytes).unwrap();
+            expected[segment].extend_from_slice(&bytes);
+        }
+        for (segment, expected) in segments.into_iter().zip(expected) {
+            let mut bytes = Vec::new();
+            segment.finish().unwrap().read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, expected);
+        }
+        let mut nothing = Vec::new();
+        spool.begin().finish().unwrap().read_to_end(&mut nothing).unwrap();
+        assert!(nothing.is_empty());
+    }
+}

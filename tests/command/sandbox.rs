@@ -1,0 +1,36 @@
+//! `sandbox` serves until it is stopped, and says where.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Command,
+};
+
+use crate::support::{
+    lake::Lake,
+    program::{Sync, end, program_without_credentials, spawn},
+    sandbox::request,
+};
+
+#[test]
+fn a_sandbox_on_any_free_port_says_where_and_ends_at_a_signal() {
+    let lake = Lake::new();
+    let args = ["sandbox", "--port", "0", "--seed", "5", "--records", "300"];
+    let mut child = spawn(program_without_credentials(lake.folder()).args(args));
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let url =
+        line.strip_prefix("listening on ").and_then(|rest| rest.split([',', ' ', '\n']).next()).unwrap().to_owned();
+    let synced = Sync::new(&lake, &url).succeed();
+    let transactions: u64 = ["deposits", "withdrawals", "trades"].map(|name| synced.figure(name, "added")).iter().sum();
+    assert_eq!(transactions, 300);
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    assert_eq!(request(address, "GET", "/control/clock").1, r#"{"clock":"2026-05-15T00:00:00Z"}"#);
+
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    child.stdout = Some(stdout.into_inner());
+    let ended = end(child);
+    assert_eq!(ended.code, Some(143));
+    assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+}

@@ -1,0 +1,14 @@
+//! What is in the lake is what was observed: exactly, exactly once, and never less.
+
+mod caches;
+mod empty;
+mod exactness;
+mod guards;
+mod kill;
+mod limits;
+mod measure;
+mod quarantine;
+mod race;
+mod records;
+mod returns;
+mod walk;

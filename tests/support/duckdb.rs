@@ -1,0 +1,124 @@
+//! DuckDB in a child process, from an environment that is made when it is first needed.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
+const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/duckdb_driver.py");
+
+/// A connection to a DuckDB of its own.
+pub struct DuckDb {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+/// What a statement is answered with: texts, lists of texts, and nulls.
+pub struct Answer {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl DuckDb {
+    pub fn start() -> Self {
+        let mut child = Command::new(python())
+            .arg(DRIVER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the Python of the tests starts");
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, input, output }
+    }
+
+    /// Runs one statement; DuckDB's message if it fails.
+    pub fn try_query(&mut self, sql: &str) -> Result<Answer, String> {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{}", json!({ "sql": sql })).and_then(|()| input.flush()).expect("DuckDB runs");
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("DuckDB ended at: {sql}"));
+        if let Some(error) = answer["error"].as_str() {
+            return Err(error.to_owned());
+        }
+        let names = answer["columns"].as_array().unwrap().iter();
+        let columns = names.map(|name| name.as_str().unwrap().to_owned()).collect();
+        let Value::Array(rows) = answer["rows"].take() else { panic!("no rows: {sql}") };
+        let cells = |row| if let Value::Array(cells) = row { cells } else { panic!("no row: {sql}") };
+        Ok(Answer { columns, rows: rows.into_iter().map(cells).collect() })
+    }
+
+    /// Runs one statement that must not fail.
+    pub fn query(&mut self, sql: &str) -> Answer {
+        self.try_query(sql).unwrap_or_else(|error| panic!("{error}\n{sql}"))
+    }
+
+    /// The one value of a statement.
+    pub fn value(&mut self, sql: &str) -> String {
+        let answer = self.query(sql);
+        assert_eq!((answer.rows.len(), answer.columns.len()), (1, 1), "{sql}");
+        answer.rows[0][0].as_str().unwrap_or_else(|| panic!("null: {sql}")).to_owned()
+    }
+
+    /// Column names with their types, as `DESCRIBE` gives them.
+    pub fn describe(&mut self, sql: &str) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let answer = self.query(&format!("DESCRIBE {sql}"));
+        answer.rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect()
+    }
+}
+
+impl Drop for DuckDb {
+    fn drop(&mut self) {
+        // The driver ends with its input.
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The Python of an environment that has what `requirements.txt` names. Made once, even if several processes ask for it.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let requirements = std::fs::read(REQUIREMENTS).unwrap();
+        let hash: String = Sha256::digest(&requirements).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("duckdb-{hash}"));
+        let lock = File::create(folder.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        let python = folder.join("bin/python");
+        if !is_ready(&python) {
+            make_environment(&folder, &python);
+        }
+        python
+    })
+}
+
+fn is_ready(python: &Path) -> bool {
+    Command::new(python).args(["-c", "import duckdb, pytz"]).output().is_ok_and(|output| output.status.success())
+}
+
+fn make_environment(folder: &Path, python: &Path) {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
+        _ => {}
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS];
+    run(Command::new(python).args(pip));
+    assert!(is_ready(python), "{} has no DuckDB although it was installed", folder.display());
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("the tests need Python 3: {command:?}: {error}"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} (Debian: apt install python3-venv)\n{told}");
+}

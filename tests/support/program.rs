@@ -1,0 +1,159 @@
+//! The program under test, started as its users start it, with nothing in its environment but what it is given.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::lake::Lake;
+
+/// The credentials that a sandbox takes.
+pub const KEY: &str = "sandbox-key";
+pub const SECRET: &str = "sandbox-secret";
+
+/// No command of the tests takes a tenth of this; one that hangs is a failure and not the end of the suite.
+const TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The command in a folder of its own, without credentials.
+pub fn program_without_credentials(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lumetrade-export"));
+    command.env_clear().env("HOME", folder).env("TMPDIR", folder).current_dir(folder);
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}
+
+/// The command in a folder of its own, with the sandbox's credentials.
+pub fn program(folder: &Path) -> Command {
+    let mut command = program_without_credentials(folder);
+    command.env("LUMETRADE_API_KEY", KEY).env("LUMETRADE_API_SECRET", SECRET);
+    command
+}
+
+/// Starts a command whose end is waited for with [`end`].
+pub fn spawn(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits for the end of a command.
+pub fn end(mut child: Child) -> Ended {
+    let stdout = read_to_end(child.stdout.take().unwrap());
+    let stderr = read_to_end(child.stderr.take().unwrap());
+    let deadline = Instant::now() + TIME_MAX;
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(2)),
+            None => {
+                child.kill().unwrap();
+                let stderr = stderr.join().unwrap();
+                panic!("the command has not ended within {TIME_MAX:?}\n{stderr}");
+            }
+        }
+    };
+    Ended { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ended {
+    end(spawn(command))
+}
+
+fn read_to_end(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// A `sync --json`, to be started.
+pub struct Sync {
+    command: Command,
+}
+
+/// A `sync --json` that has ended.
+#[derive(Debug)]
+pub struct Synced {
+    pub ended: Ended,
+    /// Each resource's line of the report.
+    pub resources: BTreeMap<String, Value>,
+}
+
+impl Sync {
+    /// Of all resources.
+    pub fn new(lake: &Lake, base_url: &str) -> Self {
+        let mut command = program(lake.folder());
+        command.args(["sync", "--json", "--base-url", base_url, "--lake"]).arg(lake.path());
+        Self { command }
+    }
+
+    /// Of one resource.
+    pub fn of(lake: &Lake, base_url: &str, resource: &str) -> Self {
+        Self::new(lake, base_url).arg("--resource").arg(resource)
+    }
+
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn schemas(mut self, folder: PathBuf) -> Self {
+        self.command.arg("--schemas").arg(folder);
+        self
+    }
+
+    pub fn spawn(mut self) -> Child {
+        spawn(&mut self.command)
+    }
+
+    pub fn run(self) -> Synced {
+        Synced::of(end(self.spawn()))
+    }
+
+    /// Runs it, and fails the test if it does.
+    pub fn succeed(self) -> Synced {
+        let synced = self.run();
+        assert_eq!(synced.ended.code, Some(0), "{}\n{}", synced.ended.stdout, synced.ended.stderr);
+        synced
+    }
+}
+
+impl Synced {
+    pub fn of(ended: Ended) -> Self {
+        let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        let resources = lines.filter_map(|line| Some((line["resource"].as_str()?.to_owned(), line)));
+        Self { resources: resources.collect(), ended }
+    }
+
+    /// A figure of a resource's line.
+    pub fn figure(&self, resource: &str, name: &str) -> u64 {
+        self.resources[resource][name].as_u64().unwrap_or_else(|| panic!("{resource} has no {name}"))
+    }
+
+    /// `committed`, `unchanged`, `absent` or `failed`.
+    pub fn outcome(&self, resource: &str) -> &str {
+        self.resources[resource]["outcome"].as_str().unwrap()
+    }
+
+    /// Why a resource failed.
+    pub fn failure(&self, resource: &str) -> &str {
+        self.resources[resource]["failure"]["message"].as_str().unwrap_or_else(|| panic!("{resource} has not failed"))
+    }
+}
