@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -151,7 +151,9 @@ impl Environment {
     /// Reads the process's environment. Variables that are empty count as not set.
     #[must_use]
     pub fn read() -> Self {
-        let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value));
+        // What is not UTF-8 is kept in a form that names nothing that is there, and not passed over.
+        let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
+        let read = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty()).map(|value| (name, value));
         Self {
             variables: [API_KEY, API_SECRET, BASE_URL, LAKE].into_iter().filter_map(read).collect(),
             temporary: std::env::temp_dir(),
@@ -263,7 +265,7 @@ impl Config {
                 quarantine_share_max: share(file.quarantine_max)?,
                 quarantine_min: QUARANTINE_MIN,
             },
-            spool: path(&file.spool).unwrap_or_else(|| environment.temporary.clone()),
+            spool: spool(&file.spool, environment)?,
             api_key: source(API_KEY, &file.api_key_file),
             api_secret: source(API_SECRET, &file.api_secret_file),
         })
@@ -290,8 +292,11 @@ impl File {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let malformed =
-            |error: toml::de::Error| ConfigError::Malformed { path: path.to_owned(), problem: error.to_string() };
+        // Without the line itself, which may hold a secret.
+        let malformed = |error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            ConfigError::Malformed { path: path.to_owned(), problem: format!("line {line}: {}", error.message()) }
+        };
         let table: toml::Table = text.parse().map_err(malformed)?;
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let nearest = KEYS.iter().max_by(|a, b| strsim::jaro(a, key).total_cmp(&strsim::jaro(b, key)));
@@ -306,7 +311,11 @@ impl Source {
     fn read(&self, setting: &'static str) -> Result<SecretString, ConfigError> {
         match (&self.value, &self.file) {
             (Some(value), _) => Ok(value.clone()),
-            (None, Some(file)) => read_secret(file),
+            (None, Some(file)) => {
+                let secret = read_secret(file)?;
+                let none = ConfigError::NoCredential { variable: self.variable, setting };
+                if secret.expose_secret().is_empty() { Err(none) } else { Ok(secret) }
+            }
             (None, None) => Err(ConfigError::NoCredential { variable: self.variable, setting }),
         }
     }
@@ -342,6 +351,15 @@ fn share(value: f64) -> Result<f64, ConfigError> {
     }
 }
 
+fn spool(folder: &str, environment: &Environment) -> Result<PathBuf, ConfigError> {
+    let folder = path(folder).unwrap_or_else(|| environment.temporary.clone());
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let problem = format!("{} is no folder; make it, or name another", folder.display());
+    Err(ConfigError::Invalid { setting: "spool", problem })
+}
+
 fn invalid(setting: &'static str, error: &dyn std::error::Error) -> ConfigError {
     ConfigError::Invalid { setting, problem: error.to_string() }
 }
@@ -353,8 +371,6 @@ fn path(text: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-
-    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -389,6 +405,8 @@ mod tests {
         assert_eq!(message, "x.toml: `laek` is no setting; did you mean `lake`?");
         assert!(!parse("zzz = 1").unwrap_err().to_string().contains("did you mean"));
         assert!(parse("lake = 1").unwrap_err().to_string().contains("expected a string"));
+        let message = parse("lake = \"x\"\nbase_url = \"https://user:canary@host\n").unwrap_err().to_string();
+        assert!(message.contains("line 2") && !message.contains("canary"), "{message}");
     }
 
     #[test]
@@ -414,6 +432,7 @@ mod tests {
             ("base_url = \"http://api.lumetrade.com\"", "must begin with https://"),
             ("schemas = \"/nonexistent\"", "cannot read /nonexistent"),
             ("partition = \"week\"", "unknown variant `week`"),
+            ("spool = \"/nonexistent\"", "`spool`: /nonexistent is no folder"),
         ];
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("s.toml");
@@ -440,6 +459,11 @@ mod tests {
         assert!(message.contains("mode 0640"), "{message}");
 
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&secret, "\n").unwrap();
+        let message = load(&[(API_KEY, "k")]).credentials().unwrap_err().to_string();
+        assert!(message.contains("set LUMETRADE_API_SECRET"), "{message}");
+
+        std::fs::write(&secret, "canary\n").unwrap();
         let config = load(&[(API_KEY, "k")]);
         assert_eq!(config.credentials().unwrap().secret.expose_secret(), "canary");
         assert!(!format!("{config:?} {:?}", config.credentials()).contains("canary"));

@@ -63,7 +63,7 @@ async fn refuse_a_lake_that_is_there(lake: String) -> Result<String, Error> {
 
 fn new_folder() -> Result<String, Error> {
     let folder = tempfile::Builder::new().prefix("lumetrade-demo-").tempdir();
-    let folder = folder.map_err(|source| LakeError::io("make", "a folder for the demo's lake", source))?;
+    let folder = folder.map_err(|source| LakeError::file("make", "a folder for the demo's lake", source))?;
     Ok(folder.keep().display().to_string())
 }
 

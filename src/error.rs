@@ -5,12 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::{
-    api::ApiError,
-    config::ConfigError,
-    decode::Rejection,
-    diff::{ConflictingDuplicate, GuardRefusal},
-    lake::LakeError,
-    record::MalformedBody,
+    api::ApiError, config::ConfigError, decode::Rejection, diff::GuardRefusal, lake::LakeError, record::MalformedBody,
 };
 
 /// Why something could not be done.
@@ -43,8 +38,15 @@ pub enum Error {
         at: usize,
     },
     /// The same key twice, with different content.
-    #[error("the API's answer is refused: {0}")]
-    Duplicate(#[from] ConflictingDuplicate),
+    #[error(
+        "the API's answer is refused: the key `{key}` stands twice, with different content (again at byte {offset})"
+    )]
+    Duplicate {
+        /// The key.
+        key: String,
+        /// Offset in the body of the second record.
+        offset: u64,
+    },
     /// A guard.
     #[error("the API's answer is refused: {0}")]
     Guard(#[from] GuardRefusal),
@@ -163,7 +165,7 @@ impl Error {
             Error::Api(error) => api_kind(error),
             Error::Lake(error) => lake_kind(error),
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
-            Error::Duplicate(_) | Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
+            Error::Duplicate { .. } | Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
             Error::Outrun { .. } => Kind::Outrun,
             Error::Sandbox(_) | Error::Output(_) => Kind::Store,
             Error::Bug(_) => Kind::Bug,
@@ -175,9 +177,9 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Error::Guard(GuardRefusal::PageSized { .. }) | Error::Paginated { .. } => Some(
-                "this version reads whole lists; if the records are really gone, accept that with --accept-removals",
+                "this version reads whole lists; if the records are really gone, sync this --resource with --accept-removals",
             ),
-            Error::Guard(_) => Some("if the records are really gone, accept that with --accept-removals"),
+            Error::Guard(_) => Some("if the records are really gone, sync this --resource with --accept-removals"),
             Error::Unfit { .. } => Some("if the API has changed, describe its records with --schemas"),
             Error::Api(ApiError::Denied { status: 401, .. }) => {
                 Some("check LUMETRADE_API_KEY and LUMETRADE_API_SECRET: they may be wrong, expired or revoked")
@@ -206,11 +208,11 @@ fn api_kind(error: &ApiError) -> Kind {
 
 fn lake_kind(error: &LakeError) -> Kind {
     match error {
-        LakeError::Io { .. } => Kind::Store,
+        LakeError::Io { .. } | LakeError::Spool(_) => Kind::Store,
         LakeError::Denied { .. } => Kind::Denied,
         LakeError::OutcomeUnknown { .. } => Kind::Unknown,
         LakeError::Damaged { .. } | LakeError::NewerFormat { .. } => Kind::Damaged,
         LakeError::Granularity { .. } | LakeError::Missing { .. } => Kind::Settings,
-        LakeError::Incompatible { .. } | LakeError::Location { .. } => Kind::Settings,
+        LakeError::Incompatible { .. } | LakeError::KeyChanged { .. } | LakeError::Location { .. } => Kind::Settings,
     }
 }

@@ -20,7 +20,7 @@
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run |
 //! | [`status`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
-//! | [`sandbox`] | a Lumetrade that runs here |
+//! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
 

@@ -101,7 +101,7 @@ async fn interrupted() -> ExitCode {
         _ = interrupt.recv() => 130,
         _ = terminate.recv() => 143,
     };
-    eprintln!("interrupted: what was committed is in the lake, and the next run goes on from there");
+    tell("interrupted: what was committed is in the lake, and the next run goes on from there");
     ExitCode::from(code)
 }
 
@@ -113,20 +113,28 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Tells people one line. Part of it may be the API's own text, so nothing in it may steer a terminal or begin a line. That
+/// nobody can be told changes nothing of what was done.
+fn tell(line: &str) {
+    let printable: String =
+        line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+    let _ = writeln!(std::io::stderr(), "{printable}");
+}
+
 fn tell_failures(report: &Report) {
     for (resource, failure) in report.failures() {
-        eprintln!("error: {resource}: {}", failure.message);
-        eprintln!("  {}", failure.state);
+        tell(&format!("error: {resource}: {}", failure.message));
+        tell(&format!("  {}", failure.state));
         if let Some(hint) = failure.hint {
-            eprintln!("  hint: {hint}");
+            tell(&format!("  hint: {hint}"));
         }
     }
 }
 
 fn fail(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
+    tell(&format!("error: {error}"));
     if let Some(hint) = error.hint() {
-        eprintln!("  hint: {hint}");
+        tell(&format!("  hint: {hint}"));
     }
     let kind: Kind = error.kind();
     ExitCode::from(kind.exit_code())

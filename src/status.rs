@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use chrono::DateTime;
+
 use crate::{
     config::Config,
     error::Error,
     lake::{Lake, ResourceStatus, Store},
-    sync::readable_time,
 };
 
 /// Reads the status of every resource of the settings. Nothing is written, and the API is not asked.
@@ -62,4 +63,10 @@ pub fn table(statuses: &[ResourceStatus]) -> String {
         ]);
     }
     table
+}
+
+/// A time in microseconds as people read it.
+fn readable_time(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros)
+        .map_or_else(|| micros.to_string(), |time| time.format("%Y-%m-%d %H:%M:%SZ").to_string())
 }

@@ -22,6 +22,13 @@ impl Zone {
     pub const UTC: Zone = Zone { east_s: 0 };
 }
 
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let minutes = self.east_s.abs() / 60;
+        write!(f, "{}{:02}:{:02}", if self.east_s < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+    }
+}
+
 impl std::str::FromStr for Zone {
     type Err = InvalidZone;
 

@@ -18,14 +18,17 @@ pub(super) struct SyntaxError {
 
 pub(super) type Parsed<T> = Result<T, SyntaxError>;
 
+/// Why a string is refused although it is JSON.
+pub(super) const HALF_A_PAIR: &str = "a string holds half of a surrogate pair";
+
 /// A position in a text.
 #[derive(Debug)]
 pub(super) struct Reader<'t> {
     text: &'t str,
     at: usize,
     depth: u32,
-    /// The first key that was found twice in one object of a value that was skipped.
-    repeated_key: Option<String>,
+    /// The first thing found in a skipped value that the grammar allows and we do not.
+    flaw: Option<String>,
 }
 
 /// The text between two quotes, still escaped.
@@ -62,7 +65,7 @@ impl Kind {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, repeated_key: None }
+        Self { text, at: 0, depth: 0, flaw: None }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -74,9 +77,9 @@ impl<'t> Reader<'t> {
         &self.text[start..self.at]
     }
 
-    /// The first repeated key found so far, if any; asking forgets it.
-    pub(super) fn take_repeated_key(&mut self) -> Option<String> {
-        self.repeated_key.take()
+    /// The first flaw found in what was skipped so far, in words; asking forgets it.
+    pub(super) fn take_flaw(&mut self) -> Option<String> {
+        self.flaw.take()
     }
 
     pub(super) fn error<T>(&self) -> Parsed<T> {
@@ -254,12 +257,22 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// Notes a string that means no text: readers of JSON columns would stumble over it.
+    fn check(&mut self, string: RawString<'_>) {
+        if string.escaped && string.unescape().is_none() {
+            self.flaw.get_or_insert_with(|| HALF_A_PAIR.to_owned());
+        }
+    }
+
     /// Takes any value and gives its text as it stands.
     pub(super) fn value(&mut self) -> Parsed<&'t str> {
         self.skip_space();
         let start = self.at;
         match self.kind()? {
-            Kind::String => drop(self.string()?),
+            Kind::String => {
+                let string = self.string()?;
+                self.check(string);
+            }
             Kind::Number => drop(self.number()?),
             Kind::Boolean => drop(self.boolean()?),
             Kind::Null => self.null()?,
@@ -267,8 +280,9 @@ impl<'t> Reader<'t> {
             Kind::Object => {
                 let mut keys = Keys::default();
                 self.object(|reader, key| {
+                    reader.check(key);
                     if !keys.insert(key) {
-                        reader.repeated_key.get_or_insert_with(|| key.inner.to_owned());
+                        reader.flaw.get_or_insert_with(|| format!("the key `{}` stands twice", key.inner));
                     }
                     reader.value().map(drop)
                 })?;
@@ -450,11 +464,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_noted_at_any_depth() {
+    fn a_key_that_stands_twice_and_half_a_character_are_noted_at_any_depth() {
         let many: String = (0..40).map(|n| format!("\"k{n}\":0,")).collect();
         let rows = [
             (r#"{"a":{"b":1,"b":2}}"#.to_owned(), true),
             (r#"[{"a":1,"\u0061":2}]"#.to_owned(), true),
+            (r#"{"a":["\ud83d"]}"#.to_owned(), true),
+            (r#"{"\ude00":1}"#.to_owned(), true),
+            (r#"{"a":["\ud83d\ude00"]}"#.to_owned(), false),
             (r#"{"a":{"b":1},"c":{"b":2}}"#.to_owned(), false),
             (format!("{{{many}\"k3\":1}}"), true),
             (format!("{{{many}\"k99\":1}}"), false),
@@ -462,7 +479,7 @@ mod tests {
         for (text, repeated) in rows {
             let mut reader = Reader::new(&text);
             reader.value().unwrap();
-            assert_eq!(reader.take_repeated_key().is_some(), repeated, "{text}");
+            assert_eq!(reader.take_flaw().is_some(), repeated, "{text}");
         }
     }
 

@@ -38,7 +38,7 @@ pub enum Refusal {
 
 /// Why a record cannot be a row.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{path}: {reason}")]
+#[error("{}{path}: {reason}", self.of())]
 pub struct Rejection {
     /// The key column and its value, if the record has a readable key.
     pub key: Option<(usize, String)>,
@@ -48,11 +48,29 @@ pub struct Rejection {
     pub reason: String,
 }
 
+impl Rejection {
+    fn of(&self) -> String {
+        self.key.as_ref().map_or_else(String::new, |(_, key)| format!("record `{key}`, "))
+    }
+}
+
 impl<'r> Decoder<'r> {
     /// A decoder for `resource` that takes times without a zone to be in `naive`.
     #[must_use]
     pub fn new(resource: &'r Resource, naive: Zone) -> Self {
         Self { resource, naive }
+    }
+
+    /// The resource whose records it reads.
+    #[must_use]
+    pub fn resource(&self) -> &'r Resource {
+        self.resource
+    }
+
+    /// A short text that changes whenever the same record could become another row.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{}{}", self.resource.fingerprint(), self.naive)
     }
 
     /// Reads one record.
@@ -87,8 +105,18 @@ impl<'r> Decoder<'r> {
             fit.reject(format!("no key: `{}` is missing, empty or no string", names.join("`, `")));
         }
         let Some((path, reason)) = fit.rejected else { return Ok(row) };
-        let key = row.key(self.resource).map(|(column, key)| (column, key.to_owned()));
+        let key = self.certain_key(&row, &fit.doubtful).map(|(column, key)| (column, key.to_owned()));
         Err(Refusal::Rejected(Box::new(Rejection { key, path, reason })))
+    }
+
+    /// The key of a record that was rejected, unless another may have been meant: a wrong key would let a record that the
+    /// API lists pass for one that has gone.
+    fn certain_key<'a>(&self, row: &'a Row<'_>, doubtful: &[&str]) -> Option<(usize, &'a str)> {
+        let (column, key) = row.key(self.resource).filter(|(_, key)| !key.is_empty())?;
+        let chosen = self.resource.key.iter().position(|candidate| *candidate == column)?;
+        let mut decisive =
+            self.resource.key[..=chosen].iter().map(|&column| self.resource.columns[column].json.as_str());
+        decisive.all(|member| !doubtful.contains(&member)).then_some((column, key))
     }
 }
 
@@ -97,6 +125,8 @@ impl<'r> Decoder<'r> {
 struct Fit<'c> {
     path: Vec<Step<'c>>,
     rejected: Option<(String, String)>,
+    /// Members of the record that do not say for certain what they hold.
+    doubtful: Vec<&'c str>,
 }
 
 #[derive(Debug)]
@@ -105,11 +135,21 @@ enum Step<'c> {
     Element(usize),
 }
 
-impl Fit<'_> {
+impl<'c> Fit<'c> {
     /// Notes that the value at the current path does not fit. The first reason stands.
     fn reject(&mut self, reason: String) {
+        if let Some(&Step::Member(name)) = self.path.first() {
+            self.doubtful.push(name);
+        }
         if self.rejected.is_none() {
             self.rejected = Some((self.path(), reason));
+        }
+    }
+
+    /// Notes that a member of the record itself cannot be believed.
+    fn doubt(&mut self, member: &'c str) {
+        if self.path.is_empty() {
+            self.doubtful.push(member);
         }
     }
 
@@ -158,13 +198,17 @@ impl<'c> Members<'c> {
                 if !unknown.insert(key) {
                     fit.reject(format!("the key `{name}` stands twice"));
                 }
+                if key.unescape().is_none() {
+                    fit.reject(json::HALF_A_PAIR.to_owned());
+                }
                 extra.add(key, reader.value()?);
-                reject_repeated_key(reader, fit);
+                reject_flaw(reader, fit);
                 return Ok(());
             };
             expected = index + 1;
             if std::mem::replace(&mut seen[index], true) {
                 fit.reject(format!("the key `{name}` stands twice"));
+                fit.doubt(&self.columns[index].json);
             }
             fit.path.push(Step::Member(&self.columns[index].json));
             reader.skip_space();
@@ -174,7 +218,7 @@ impl<'c> Members<'c> {
                 extra.add(key, reader.since(start));
             }
             cells[index] = read.cell;
-            reject_repeated_key(reader, fit);
+            reject_flaw(reader, fit);
             fit.path.pop();
             Ok(())
         })?;
@@ -242,9 +286,9 @@ impl<'c> Members<'c> {
     }
 }
 
-fn reject_repeated_key(reader: &mut Reader<'_>, fit: &mut Fit<'_>) {
-    if let Some(key) = reader.take_repeated_key() {
-        fit.reject(format!("the key `{key}` stands twice"));
+fn reject_flaw(reader: &mut Reader<'_>, fit: &mut Fit<'_>) {
+    if let Some(flaw) = reader.take_flaw() {
+        fit.reject(flaw);
     }
 }
 
@@ -256,7 +300,7 @@ fn text<'t>(string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
             Cell::Null.into()
         }
         None => {
-            fit.reject("the string holds half of a surrogate pair".to_owned());
+            fit.reject(json::HALF_A_PAIR.to_owned());
             Cell::Null.into()
         }
     }
@@ -374,12 +418,31 @@ mod tests {
             (r#""rate":1,"rate":1"#, "$", "`rate` stands twice"),
             (r#""x":1,"\u0078":1"#, "$", "`x` stands twice"),
             (r#""x":{"y":1,"y":1}"#, "$", "`y` stands twice"),
+            (r#""x":["\ud83d"]"#, "$", "surrogate"),
+            (r#""\ud83d":1"#, "$", "surrogate"),
         ];
         for (members, path, reason) in rows {
             let Err(Refusal::Rejected(rejection)) = trade(members) else { panic!("{members}") };
             assert_eq!(rejection.path, path, "{members}");
             assert!(rejection.reason.contains(reason), "{members}: {}", rejection.reason);
             assert_eq!(rejection.key, Some((0, "t1".to_owned())), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_rejected_record_has_a_key_only_where_no_other_can_be_meant() {
+        let rows = [
+            ("trades", r#"{"transactionId":"a","rate":"x"}"#, Some((0, "a"))),
+            ("trades", r#"{"transactionId":"a","fills":[{"status":1}],"rate":"x"}"#, Some((0, "a"))),
+            ("trades", r#"{"transactionId":"","rate":1}"#, None),
+            ("trades", r#"{"transactionId":"a","transactionId":"zz"}"#, None),
+            ("trades", r#"{"transactionId":"zz","transactionId":7}"#, None),
+            ("currencies", r#"{"code":7,"id":"1"}"#, None),
+            ("currencies", r#"{"code":"USD","id":1}"#, Some((0, "USD"))),
+        ];
+        for (resource, text, key) in rows {
+            let Err(Refusal::Rejected(rejection)) = decode(resource, text) else { panic!("{text}") };
+            assert_eq!(rejection.key.as_ref().map(|(column, key)| (*column, key.as_str())), key, "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! | no record listed, some known | a failure of the server |
 //! | more than max(10, 1 %) of the known records missing | the same |
 //! | some missing, and exactly a round page size listed | a server that has begun to paginate |
-//! | more than max(`quarantine_min`, share) of the listed records rejected | another contract than the schema's |
+//! | more than max(`quarantine_min`, share) of the listed records rejected, or all | another contract than the schema's |
 
 use thiserror::Error;
 
@@ -84,7 +84,7 @@ impl Limits {
         let (listed, known) = (poll.tally.listed(), poll.present_before);
         let (missing, rejected) = (poll.tally.removed, poll.tally.rejected);
         let rejected_max = self.quarantine_min.max((listed as f64 * self.quarantine_share_max) as u64);
-        if rejected > rejected_max {
+        if rejected > rejected_max || (rejected > 0 && rejected == listed) {
             return Err(GuardRefusal::Unfit { rejected, listed });
         }
         if self.accept_removals || missing == 0 {
@@ -142,6 +142,8 @@ mod tests {
             ((100, 100, 0), None),
             ((5, 5, 10), None),
             ((5, 5, 11), Some(Unfit { rejected: 11, listed: 16 })),
+            ((0, 0, 1), Some(Unfit { rejected: 1, listed: 1 })),
+            ((2, 0, 2), Some(Unfit { rejected: 2, listed: 2 })),
             ((50_000, 50_000, 50), None),
             ((50_000, 50_000, 51), Some(Unfit { rejected: 51, listed: 50_051 })),
         ];

@@ -6,13 +6,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FORMAT, Head, Lake, LakeError, draft::spool_error, fold::Fold, layout::Layout, parquet_file::Writer, spool::Spool,
+    FORMAT, Head, Lake, LakeError, Log,
+    fold::Fold,
+    layout::Layout,
+    log::{CommitObject, list_commits, read_commit},
+    parquet_file::{self, Writer},
+    spool::Spool,
     store::Listed,
 };
 use crate::{
@@ -45,10 +51,15 @@ struct Index {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Object {
-    rows: u64,
     size: u64,
     etag: Option<String>,
     sha256: String,
+}
+
+impl Index {
+    fn reflects(&self, head: &Head, schema: &str) -> bool {
+        (self.format, self.seq, &self.sha256, self.schema.as_str()) == (FORMAT, head.seq, &head.sha256, schema)
+    }
 }
 
 impl<'a> Projection<'a> {
@@ -59,40 +70,77 @@ impl<'a> Projection<'a> {
         Self { lake, resource, layout, tables: resource.tables(), spool: spool.to_owned() }
     }
 
-    /// Makes `current/` reflect every commit up to `head`. Writes nothing if it does already.
+    /// Makes `current/` reflect every commit up to `head`, and whatever other runs commit meanwhile. Writes nothing if it
+    /// does already, or if another run is further.
     ///
     /// # Errors
     ///
     /// If a commit cannot be read or an object not be written. What is there then is a mixture of partitions as they were
     /// and as they are, and the next run finds and mends it.
-    pub async fn advance(&self, head: &Head) -> Result<(), LakeError> {
-        let mut index = self.load_index().await?;
-        let usable = index.format == FORMAT && index.schema == self.resource.fingerprint() && index.seq <= head.seq;
-        if !usable || (index.seq == head.seq && index.sha256 != head.sha256) {
-            index = Index::default();
+    pub async fn advance(&self, log: &Log<'_>, head: &Head) -> Result<(), LakeError> {
+        let mut head = head.clone();
+        while self.reflect(&head).await? {
+            // A run that has committed since may have projected before us, and been overwritten by us.
+            let latest = log.head().await?;
+            if latest.seq == head.seq {
+                break;
+            }
+            head = latest;
+        }
+        Ok(())
+    }
+
+    /// Projects up to `head`, and says whether anything was written.
+    async fn reflect(&self, head: &Head) -> Result<bool, LakeError> {
+        let index = self.load_index().await?;
+        if self.is_ahead(&index, head).await? {
+            return Ok(false);
         }
         let there = self.list_objects().await?;
+        if index.reflects(head, &self.resource.fingerprint()) && self.damaged(&index, &there).is_empty() {
+            return Ok(false);
+        }
+        let commits = list_commits(self.lake, &self.layout, 1..=head.seq).await?;
+        let mut index = if self.is_of_this_history(&index, head, &commits).await? { index } else { Index::default() };
         let damaged = self.damaged(&index, &there);
-        if index.seq == head.seq && damaged.is_empty() {
-            return Ok(());
+        let since = commits.iter().filter(|commit| commit.seq > index.seq).map(|commit| commit.partition);
+        let stale: BTreeSet<EventPartition> = since.chain(damaged.iter().copied()).collect();
+        for partition in stale {
+            let base = if damaged.contains(&partition) { None } else { self.intact_base(partition, &index).await? };
+            let after = if base.is_some() { index.seq } else { 0 };
+            let since = commits.iter().filter(|commit| commit.partition == partition && commit.seq > after);
+            let since = since.map(|commit| commit.key.clone()).collect();
+            self.project(partition, base, since, &mut index.objects).await?;
         }
-        let commits = self.commits(head).await?;
-        let stale = commits.iter().filter(|(_, seqs)| seqs.keys().next_back().is_some_and(|last| *last > index.seq));
-        let partitions: BTreeSet<EventPartition> =
-            stale.map(|(partition, _)| *partition).chain(damaged.iter().copied()).collect();
-        for partition in partitions {
-            let Some(seqs) = commits.get(&partition) else { continue };
-            let base = (!damaged.contains(&partition)).then_some(index.seq).filter(|seq| *seq > 0);
-            self.project(partition, seqs, base, &mut index).await?;
+        self.warn_of_strays(&index, &there);
+        if !self.is_ahead(&self.load_index().await?, head).await? {
+            let schema = self.resource.fingerprint();
+            let index =
+                Index { format: FORMAT, seq: head.seq, sha256: head.sha256.clone(), schema, objects: index.objects };
+            self.save_index(&index).await?;
         }
-        index = Index {
-            format: FORMAT,
-            seq: head.seq,
-            sha256: head.sha256.clone(),
-            schema: self.resource.fingerprint(),
-            objects: index.objects,
-        };
-        self.save_index(&index).await
+        Ok(true)
+    }
+
+    /// Whether another run has projected a commit that there really is, beyond `head`.
+    async fn is_ahead(&self, index: &Index, head: &Head) -> Result<bool, LakeError> {
+        Ok(index.seq > head.seq && self.lake.store.get(&self.layout.claim(index.seq)).await?.is_some())
+    }
+
+    /// Whether what the index reflects is a beginning of the log as it is, in the form of the schema as it is.
+    async fn is_of_this_history(
+        &self,
+        index: &Index,
+        head: &Head,
+        commits: &[CommitObject],
+    ) -> Result<bool, LakeError> {
+        if index.format != FORMAT || index.schema != self.resource.fingerprint() || index.seq > head.seq {
+            return Ok(false);
+        }
+        match commits.iter().find(|commit| commit.seq == index.seq + 1) {
+            Some(next) => Ok(read_commit(self.lake, &next.key).await?.is_some_and(|next| next.parent == index.sha256)),
+            None => Ok(index.seq == head.seq && index.sha256 == head.sha256),
+        }
     }
 
     async fn load_index(&self) -> Result<Index, LakeError> {
@@ -131,39 +179,38 @@ impl<'a> Projection<'a> {
         }
     }
 
-    /// Keys of the commits up to the head, by partition and number.
-    async fn commits(&self, head: &Head) -> Result<BTreeMap<EventPartition, BTreeMap<u64, String>>, LakeError> {
-        let mut commits: BTreeMap<EventPartition, BTreeMap<u64, String>> = BTreeMap::new();
-        for listed in self.lake.store.list(&self.layout.changes()).await? {
-            match self.layout.parse_commit(&listed.key) {
-                Some((partition, seq)) if seq <= head.seq => {
-                    commits.entry(partition).or_default().insert(seq, listed.key);
-                }
-                _ => {}
-            }
-        }
-        Ok(commits)
+    /// What is projected of a partition, if its bytes are those that the index vouches for.
+    async fn intact_base(&self, partition: EventPartition, index: &Index) -> Result<Option<(String, File)>, LakeError> {
+        let key = self.layout.current(&self.resource.name, partition);
+        let Some(object) = index.objects.get(&key) else { return Ok(None) };
+        let Some(mut file) = self.lake.store.download(&key, &self.spool).await? else { return Ok(None) };
+        let sha256 = parquet_file::sha256_of_file(&mut file).map_err(|error| LakeError::spool(&error))?;
+        Ok((sha256 == object.sha256).then_some((key, file)))
     }
 
-    /// Folds one partition: what is projected already, if it can be relied upon, and the commits since; else all commits.
+    /// Objects that no commit backs are read by whoever globs the table. They are not ours to delete.
+    fn warn_of_strays(&self, index: &Index, there: &BTreeMap<String, Listed>) {
+        for key in there.keys().filter(|key| !index.objects.contains_key(*key)) {
+            tracing::warn!(key, "a stray object in the projection: remove it, readers count its rows");
+        }
+    }
+
+    /// Folds one partition: what is projected already, where it can be relied upon, and the commits since.
     async fn project(
         &self,
         partition: EventPartition,
-        commits: &BTreeMap<u64, String>,
-        base: Option<u64>,
-        index: &mut Index,
+        base: Option<(String, File)>,
+        commits: Vec<String>,
+        objects: &mut BTreeMap<String, Object>,
     ) -> Result<(), LakeError> {
-        let own = self.layout.current(&self.resource.name, partition);
-        let base = base.filter(|_| index.objects.contains_key(&own));
-        let since = commits.range(base.map_or(0, |seq| seq + 1)..).map(|(_, key)| key.clone()).collect();
-        let fold = Fold::of(self.lake, self.resource, &self.spool, base.map(|_| own), since, None).await?;
-        let spool = Spool::new(&self.spool).map_err(|error| spool_error(&error))?;
+        let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
+        let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
         let mut writers = self
             .tables
             .iter()
             .map(|table| Writer::new(table.schema.clone(), spool.begin()))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| spool_error(&error))?;
+            .map_err(|error| LakeError::spool(&error))?;
         fold.present_rows(|rows| {
             self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| match table.rows {
                 TableRows::Records => writer.write(&rows),
@@ -174,15 +221,15 @@ impl<'a> Projection<'a> {
         for (table, writer) in self.tables.iter().zip(writers) {
             let key = self.layout.current(&table.name, partition);
             let object = self.replace(&key, writer).await?;
-            index.objects.insert(key, object);
+            objects.insert(key, object);
         }
         Ok(())
     }
 
     async fn replace(&self, key: &str, writer: Writer) -> Result<Object, LakeError> {
         let about = format!("{{\"format\":{FORMAT},\"lake\":\"{}\"}}", self.lake.identity.id);
-        let written = writer.close(PROJECTION_KEY, about).map_err(|error| spool_error(&error))?;
+        let written = writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))?;
         let etag = self.lake.store.replace_from(key, written.content, written.size).await?;
-        Ok(Object { rows: written.rows, size: written.size, etag, sha256: written.sha256 })
+        Ok(Object { size: written.size, etag, sha256: written.sha256 })
     }
 }

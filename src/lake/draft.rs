@@ -11,6 +11,7 @@ use super::{
     claim::Claim,
     footer::COMMIT_KEY,
     layout::Layout,
+    log::key_columns,
     parquet_file::{Writer, Written},
     spool::{Spool, Spooled},
 };
@@ -130,7 +131,7 @@ impl Drafts {
             lake: lake.clone(),
             resource: resource.clone(),
             head,
-            spool: Spool::new(spool).map_err(|error| spool_error(&error))?,
+            spool: Spool::new(spool).map_err(|error| LakeError::spool(&error))?,
             poll_id: poll_id.to_owned(),
             observed_at,
             drafts: Vec::new(),
@@ -158,7 +159,7 @@ impl Drafts {
         row: &Row<'_>,
         effect: Effect,
     ) -> Result<(), LakeError> {
-        let index = self.taking(filed.partition)?;
+        let index = self.draft_for(filed.partition)?;
         let draft = &mut self.drafts[index];
         draft.effect.add(effect);
         draft.counts.count(operation);
@@ -173,10 +174,10 @@ impl Drafts {
         if draft.columns.rows() < BATCH_ROWS && draft.columns.text_bytes() < BATCH_TEXT_BYTES {
             return Ok(());
         }
-        draft.encode().map_err(|error| spool_error(&error))?;
+        draft.encode().map_err(|error| LakeError::spool(&error))?;
         if draft.writer.encoded_bytes() >= OBJECT_BYTES_MAX {
             self.taking.remove(&filed.partition);
-            draft.writer.flush().map_err(|error| spool_error(&error))?;
+            draft.writer.flush().map_err(|error| LakeError::spool(&error))?;
         }
         self.keep_within_memory()
     }
@@ -194,7 +195,7 @@ impl Drafts {
     /// If the spool folder cannot be written.
     pub fn ensure_table(&mut self) -> Result<(), LakeError> {
         if self.head.seq == 0 && self.drafts.is_empty() {
-            self.taking(self.file(None).partition)?;
+            self.draft_for(self.file(None).partition)?;
         }
         Ok(())
     }
@@ -233,6 +234,7 @@ impl Drafts {
                 rows: draft.rows(),
                 parent: parent.take(),
                 schema: self.resource.fingerprint(),
+                key: key_columns(&self.resource),
                 cursor: Some(cursor.clone()),
             };
             let object = draft.seal(&self.layout, commit)?;
@@ -242,7 +244,7 @@ impl Drafts {
         Ok(sealed)
     }
 
-    fn taking(&mut self, partition: EventPartition) -> Result<usize, LakeError> {
+    fn draft_for(&mut self, partition: EventPartition) -> Result<usize, LakeError> {
         if let Some(&index) = self.taking.get(&partition) {
             return Ok(index);
         }
@@ -250,7 +252,7 @@ impl Drafts {
         let seq = self.head.seq + 1 + index as u64;
         let columns = Columns::new(&self.resource);
         let writer =
-            Writer::new(self.resource.arrow_schema(), self.spool.begin()).map_err(|error| spool_error(&error))?;
+            Writer::new(self.resource.arrow_schema(), self.spool.begin()).map_err(|error| LakeError::spool(&error))?;
         self.drafts.push(Draft {
             seq,
             partition,
@@ -270,7 +272,7 @@ impl Drafts {
             return Ok(());
         }
         match self.drafts.iter_mut().max_by_key(|draft| draft.writer.memory_bytes()) {
-            Some(largest) => largest.writer.flush().map_err(|error| spool_error(&error)),
+            Some(largest) => largest.writer.flush().map_err(|error| LakeError::spool(&error)),
             None => Ok(()),
         }
     }
@@ -288,7 +290,7 @@ impl Draft {
 
     fn seal(mut self, layout: &Layout, commit: Commit) -> Result<Sealed, LakeError> {
         if self.columns.rows() > 0 {
-            self.encode().map_err(|error| spool_error(&error))?;
+            self.encode().map_err(|error| LakeError::spool(&error))?;
         }
         let (written, commit) = close(self.writer, commit)?;
         let claim = Claim {
@@ -318,11 +320,7 @@ impl Effect {
 
 /// Closes a file with its commit in the footer.
 pub(super) fn close(writer: Writer, commit: Commit) -> Result<(Written, Commit), LakeError> {
-    let text = serde_json::to_string(&commit).map_err(|error| spool_error(&error))?;
-    let written = writer.close(COMMIT_KEY, text).map_err(|error| spool_error(&error))?;
+    let text = serde_json::to_string(&commit).map_err(|error| LakeError::spool(&error))?;
+    let written = writer.close(COMMIT_KEY, text).map_err(|error| LakeError::spool(&error))?;
     Ok((written, commit))
-}
-
-pub(super) fn spool_error(error: &(dyn std::error::Error + Send + Sync)) -> LakeError {
-    LakeError::io("write", "a temporary file in the spool folder", error.to_string())
 }

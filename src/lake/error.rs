@@ -15,6 +15,9 @@ pub enum LakeError {
         /// What the store says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An object cannot be made ready on this machine.
+    #[error("cannot make an object ready in the spool folder: {0}")]
+    Spool(String),
     /// The store refuses access.
     #[error("not allowed to {action} {key}: {source}")]
     Denied {
@@ -67,6 +70,16 @@ pub enum LakeError {
         /// Type in the schema.
         declared: String,
     },
+    /// The schema identifies records otherwise than the lake does.
+    #[error("{resource} is keyed by {lake} in the lake, the schema says {schema}")]
+    KeyChanged {
+        /// The resource.
+        resource: String,
+        /// Key columns in the lake.
+        lake: String,
+        /// Key columns of the schema.
+        schema: String,
+    },
     /// There is no lake where one was expected.
     #[error("there is no lake at {location}")]
     Missing {
@@ -84,7 +97,11 @@ pub enum LakeError {
 }
 
 impl LakeError {
-    pub(crate) fn io(
+    pub(super) fn spool(error: &(dyn std::error::Error + Send + Sync)) -> Self {
+        LakeError::Spool(error.to_string())
+    }
+
+    pub(super) fn io(
         action: &'static str,
         key: &str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -98,6 +115,15 @@ impl LakeError {
             LakeError::Denied { action, key, source: source.into() }
         } else {
             LakeError::Io { action, key, source: source.into() }
+        }
+    }
+
+    /// What the operating system says of a file or folder.
+    pub(crate) fn file(action: &'static str, path: &str, source: std::io::Error) -> Self {
+        let key = path.to_owned();
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => LakeError::Denied { action, key, source: source.into() },
+            _ => LakeError::Io { action, key, source: source.into() },
         }
     }
 

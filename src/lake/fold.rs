@@ -18,7 +18,7 @@ use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
-use super::{Head, Lake, LakeError, layout::Layout, parquet_file};
+use super::{Head, Lake, LakeError, layout::Layout, log::list_commits, parquet_file};
 use crate::{
     decode::{Operation, Seed, key_hash},
     schema::{EventPartition, Resource},
@@ -56,13 +56,12 @@ impl<'a> Fold<'a> {
         lake: &'a Lake,
         resource: &'a Resource,
         spool: &'a Path,
-        base: Option<String>,
+        base: Option<(String, File)>,
         commits: Vec<String>,
         wanted: Option<&HashSet<u128>>,
     ) -> Result<Self, LakeError> {
         let mut fold = Self { lake, resource, spool, inputs: Vec::new(), last: HashMap::new() };
-        if let Some(key) = base {
-            let file = fold.download(&key).await?;
+        if let Some((key, file)) = base {
             let copy = file.try_clone().map_err(|source| LakeError::io("read the copy of", &key, source))?;
             fold.locate(&key, copy, wanted)?;
             fold.inputs.push(Input { key, kept: Some(file) });
@@ -98,7 +97,7 @@ impl<'a> Fold<'a> {
                 }
                 let rows = take_record_batch(&batch, &UInt32Array::from(chosen))
                     .map_err(|error| LakeError::damaged(key, error.to_string()))?;
-                each(conform(&rows, &schema, self.resource)?).map_err(|error| super::draft::spool_error(&error))?;
+                each(conform(&rows, &schema, self.resource)?).map_err(|error| LakeError::spool(&error))?;
             }
         }
         Ok(())
@@ -162,17 +161,9 @@ pub async fn last_rows(
     wanted: &HashSet<u128>,
 ) -> Result<Vec<RecordBatch>, LakeError> {
     let layout = Layout::new(resource, lake.identity.granularity);
-    let mut keys: Vec<(u64, String)> = Vec::new();
-    for listed in lake.store.list(&layout.changes()).await? {
-        match layout.parse_commit(&listed.key) {
-            Some((partition, seq)) if seq <= head.seq && partitions.contains(&partition) => {
-                keys.push((seq, listed.key))
-            }
-            _ => {}
-        }
-    }
-    keys.sort();
-    let commits = keys.into_iter().map(|(_, key)| key).collect();
+    let commits = list_commits(lake, &layout, 1..=head.seq).await?;
+    let commits =
+        commits.into_iter().filter(|commit| partitions.contains(&commit.partition)).map(|commit| commit.key).collect();
     let mut batches = Vec::new();
     let keep = |batch| {
         batches.push(batch);

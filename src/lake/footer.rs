@@ -30,6 +30,8 @@ pub struct Commit {
     pub parent: Option<String>,
     /// Fingerprint of the schema that it was written with.
     pub schema: String,
+    /// Columns that identify a record, best first.
+    pub key: Vec<String>,
     /// How far the resource has come with it. None only for a void before anything was polled.
     pub cursor: Option<Cursor>,
 }

@@ -78,25 +78,17 @@ impl Lake {
         }
     }
 
-    /// The lake's identity.
-    #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
     /// The seed of the lake's hashes.
     #[must_use]
     pub fn seed(&self) -> Seed {
         self.seed
     }
 
-    /// Where the lake is.
-    #[must_use]
-    pub fn location(&self) -> &str {
-        self.store.location()
-    }
-
+    /// Makes the lake. Commits without an identity are a lake that has lost it: another seed would make all of them foreign.
     async fn create(store: Store, candidate: Identity) -> Result<Self, LakeError> {
+        if !store.list("changes").await?.is_empty() && store.get(layout::LAKE).await?.is_none() {
+            return Err(LakeError::damaged(layout::LAKE, "is missing, but there are commits"));
+        }
         let bytes =
             serde_json::to_vec_pretty(&candidate).map_err(|source| LakeError::io("write", layout::LAKE, source))?;
         let bytes = bytes::Bytes::from(bytes);

@@ -4,7 +4,7 @@
 //! A claim without its object is closed with a void before anything else is done, so that a writer which wakes up late
 //! finds its key taken.
 
-use std::{io::Read, path::Path};
+use std::{io::Read, ops::RangeInclusive, path::Path};
 
 use bytes::Bytes;
 
@@ -17,10 +17,13 @@ use super::{
     parquet_file::{self, Writer},
     spool::Spool,
 };
-use crate::schema::Resource;
+use crate::schema::{EventPartition, Resource};
 
 /// Footers are a few kilobytes; this much of an object's end holds all but the very long ones.
 const FOOTER_BYTES: u64 = 64 << 10;
+
+/// Listings of the log before a gap in it is believed.
+pub(super) const LISTINGS_MAX: u32 = 4;
 
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,8 +117,20 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// The highest number claimed; 0 if none is.
+    /// The highest number claimed; 0 if none is. A folder that is listed while others write to it may show a late claim
+    /// and not an early one, so a gap is looked at again before it is called one.
     async fn last_claim(&self) -> Result<u64, LakeError> {
+        let mut result = self.list_claims().await;
+        for _ in 1..LISTINGS_MAX {
+            if !matches!(result, Err(LakeError::Damaged { .. })) {
+                break;
+            }
+            result = self.list_claims().await;
+        }
+        result
+    }
+
+    async fn list_claims(&self) -> Result<u64, LakeError> {
         let claims = self.lake.store.list(&self.layout.log()).await?;
         let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
         let (mut last, mut count) = (0, 0);
@@ -161,6 +176,14 @@ impl<'a> Log<'a> {
         if commit.format > FORMAT {
             return Err(LakeError::NewerFormat { found: commit.format });
         }
+        let key = key_columns(self.resource);
+        if commit.key != key {
+            return Err(LakeError::KeyChanged {
+                resource: self.resource.name.clone(),
+                lake: commit.key.join(", "),
+                schema: key.join(", "),
+            });
+        }
         let expected = (&self.lake.identity.id, &self.resource.name, claim.seq);
         if (&commit.lake, &commit.resource, commit.seq) == expected {
             return Ok(());
@@ -175,8 +198,8 @@ impl<'a> Log<'a> {
     }
 
     fn void(&self, seq: u64, before: Head, spool: &Path) -> Result<Bytes, LakeError> {
-        let segment = Spool::new(spool).map_err(|error| draft::spool_error(&error))?.begin();
-        let writer = Writer::new(self.resource.arrow_schema(), segment).map_err(|error| draft::spool_error(&error))?;
+        let segment = Spool::new(spool).map_err(|error| LakeError::spool(&error))?.begin();
+        let writer = Writer::new(self.resource.arrow_schema(), segment).map_err(|error| LakeError::spool(&error))?;
         let commit = Commit {
             format: FORMAT,
             lake: self.lake.identity.id.clone(),
@@ -186,17 +209,50 @@ impl<'a> Log<'a> {
             rows: 0,
             parent: before.sha256,
             schema: self.resource.fingerprint(),
+            key: key_columns(self.resource),
             cursor: before.cursor,
         };
         let (mut written, _) = draft::close(writer, commit)?;
         let mut bytes = Vec::new();
-        written.content.read_to_end(&mut bytes).map_err(|error| draft::spool_error(&error))?;
+        written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;
         Ok(bytes.into())
     }
 
     fn gap(&self, seq: u64) -> LakeError {
         LakeError::damaged(&self.layout.claim(seq), "is claimed, but its object is missing")
     }
+}
+
+/// Names of the columns that identify a record.
+pub(super) fn key_columns(resource: &Resource) -> Vec<String> {
+    resource.key.iter().map(|&column| resource.columns[column].name.clone()).collect()
+}
+
+/// A commit's object as a listing shows it.
+#[derive(Debug, Clone)]
+pub(super) struct CommitObject {
+    pub seq: u64,
+    pub partition: EventPartition,
+    pub key: String,
+    pub size: u64,
+}
+
+/// The commits with these numbers that a listing shows, in their order.
+pub(super) async fn list_commits(
+    lake: &Lake,
+    layout: &Layout,
+    numbers: RangeInclusive<u64>,
+) -> Result<Vec<CommitObject>, LakeError> {
+    let listed = lake.store.list(&layout.changes()).await?;
+    let mut commits: Vec<CommitObject> = listed
+        .into_iter()
+        .filter_map(|object| {
+            let (partition, seq) = layout.parse_commit(&object.key)?;
+            numbers.contains(&seq).then_some(CommitObject { seq, partition, key: object.key, size: object.size })
+        })
+        .collect();
+    commits.sort_by_key(|commit| commit.seq);
+    Ok(commits)
 }
 
 /// What the footer of an object says; `None` if the object is not there.

@@ -1,7 +1,10 @@
 //! Parquet files in the one profile that DuckDB, Athena, Spark and ClickHouse all read: version 1 pages, zstd,
 //! dictionaries, signed integers, microseconds in UTC, decimals as fixed-length bytes.
 
-use std::io::Write;
+use std::{
+    fs::File,
+    io::{Seek, Write},
+};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -42,7 +45,6 @@ pub(super) struct Written {
     pub content: Spooled,
     pub size: u64,
     pub sha256: String,
-    pub rows: u64,
 }
 
 impl Writer {
@@ -79,8 +81,8 @@ impl Writer {
     pub(super) fn close(mut self, key: &str, value: String) -> Result<Written, ParquetError> {
         self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         let Hashing { segment, sha256, bytes } = self.file.into_inner()?;
-        let sha256 = hexadecimal(&sha256.finalize());
-        Ok(Written { content: segment.finish()?, size: bytes, sha256, rows: self.rows })
+        let sha256 = hex::encode(sha256.finalize());
+        Ok(Written { content: segment.finish()?, size: bytes, sha256 })
     }
 }
 
@@ -96,11 +98,29 @@ fn profile() -> Result<WriterProperties, ParquetError> {
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Of a whole file, which is left at its start.
+pub(super) fn sha256_of_file(file: &mut File) -> std::io::Result<String> {
+    let mut sha256 = Sha256::new();
+    file.rewind()?;
+    std::io::copy(file, &mut HashOnly(&mut sha256))?;
+    file.rewind()?;
+    Ok(hex::encode(sha256.finalize()))
+}
+
+struct HashOnly<'h>(&'h mut Sha256);
+
+impl Write for HashOnly<'_> {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.0.update(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Counts and hashes what passes.

@@ -11,7 +11,6 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::{
     Creation, Lake, LakeError,
-    draft::spool_error,
     layout::Layout,
     parquet_file::{self, Writer},
     spool::Spool,
@@ -92,15 +91,16 @@ impl<'a> Quarantine<'a> {
         poll_id: &str,
         observed_at: i64,
     ) -> Result<bytes::Bytes, LakeError> {
-        let segment = Spool::new(self.spool).map_err(|error| spool_error(&error))?.begin();
-        let mut writer = Writer::new(schema(), segment).map_err(|error| spool_error(&error))?;
+        let segment = Spool::new(self.spool).map_err(|error| LakeError::spool(&error))?.begin();
+        let mut writer = Writer::new(schema(), segment).map_err(|error| LakeError::spool(&error))?;
         writer
-            .write(&batch(rows, poll_id, observed_at).map_err(|error| spool_error(&error))?)
-            .map_err(|error| spool_error(&error))?;
-        let mut written =
-            writer.close("lumetrade.quarantine", self.lake.identity.id.clone()).map_err(|error| spool_error(&error))?;
+            .write(&batch(rows, poll_id, observed_at).map_err(|error| LakeError::spool(&error))?)
+            .map_err(|error| LakeError::spool(&error))?;
+        let mut written = writer
+            .close("lumetrade.quarantine", self.lake.identity.id.clone())
+            .map_err(|error| LakeError::spool(&error))?;
         let mut bytes = Vec::new();
-        written.content.read_to_end(&mut bytes).map_err(|error| spool_error(&error))?;
+        written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;
         Ok(bytes.into())
     }
 }

@@ -20,15 +20,14 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError,
-    draft::spool_error,
     fold::{row_key, version},
     layout::Layout,
-    log::read_commit,
+    log::{CommitObject, LISTINGS_MAX, list_commits, read_commit},
     parquet_file,
     spool::{Spool, Spooled},
 };
 use crate::{
-    decode::Row,
+    decode::{Decoder, Row},
     diff::{Known, KnownRecord},
     schema::{EventPartition, Resource},
 };
@@ -49,32 +48,38 @@ struct Header {
 }
 
 impl Header {
-    fn of(lake: &Lake, resource: &Resource, head: &Head) -> Self {
+    fn of(lake: &Lake, decoder: &Decoder<'_>, head: &Head) -> Self {
         Self {
             format: super::FORMAT,
             lake: lake.identity.id.clone(),
-            resource: resource.name.clone(),
-            schema: resource.fingerprint(),
+            resource: decoder.resource().name.clone(),
+            schema: decoder.fingerprint(),
             seq: head.seq,
             sha256: head.sha256.clone(),
         }
     }
 }
 
-/// The records known as of `head`.
+/// The records known as of `head`, and whether they had to be found out from the commits: then keeping them saves time.
 ///
 /// # Errors
 ///
 /// [`LakeError::Damaged`] if a commit that should be folded in is missing or unreadable. A bad cache is no error.
-pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &Path) -> Result<Known, LakeError> {
+pub async fn load_known(
+    lake: &Lake,
+    decoder: &Decoder<'_>,
+    head: &Head,
+    spool: &Path,
+) -> Result<(Known, bool), LakeError> {
+    let resource = decoder.resource();
     let layout = Layout::new(resource, lake.identity.granularity);
     let (cached, mut known) = match lake.store.download(&layout.state(), spool).await? {
-        Some(file) => read(file, &Header::of(lake, resource, head)).unwrap_or_default(),
+        Some(file) => read(file, &Header::of(lake, decoder, head)).unwrap_or_default(),
         None => (Head::default(), Known::default()),
     };
     if cached.seq == head.seq {
         if cached.sha256 == head.sha256 {
-            return Ok(known);
+            return Ok((known, false));
         }
         known = Known::default();
     }
@@ -83,14 +88,14 @@ pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &P
         known = Known::default();
         commits = commits_after(lake, &layout, 0, head.seq).await?;
     }
-    for (partition, key) in commits {
+    for CommitObject { partition, key, .. } in commits {
         let file = lake.store.download(&key, spool).await?.ok_or_else(|| LakeError::damaged(&key, "has vanished"))?;
         for batch in parquet_file::read_batches(&key, file, None)? {
             fold(&mut known, &batch?, partition, resource, lake)
                 .ok_or_else(|| LakeError::damaged(&key, "holds rows that no commit of this resource has"))?;
         }
     }
-    Ok(known)
+    Ok((known, true))
 }
 
 /// Keeps what is known as of `head` for the next run, in this order. Only time is lost if it is not kept.
@@ -100,15 +105,15 @@ pub async fn load_known(lake: &Lake, resource: &Resource, head: &Head, spool: &P
 /// Whatever the store or the spool folder fails with.
 pub async fn save_known(
     lake: &Lake,
-    resource: &Resource,
+    decoder: &Decoder<'_>,
     head: &Head,
     records: impl Iterator<Item = &KnownRecord>,
     spool: &Path,
 ) -> Result<(), LakeError> {
-    let key = Layout::new(resource, lake.identity.granularity).state();
+    let key = Layout::new(decoder.resource(), lake.identity.granularity).state();
     let header =
-        serde_json::to_vec(&Header::of(lake, resource, head)).map_err(|error| LakeError::io("write", &key, error))?;
-    let (content, size) = write(&header, records, spool).map_err(|error| spool_error(&error))?;
+        serde_json::to_vec(&Header::of(lake, decoder, head)).map_err(|error| LakeError::io("write", &key, error))?;
+    let (content, size) = write(&header, records, spool).map_err(|error| LakeError::spool(&error))?;
     lake.store.replace_from(&key, content, size).await.map(drop)
 }
 
@@ -134,33 +139,24 @@ fn write<'r>(
     Ok((file.finish()?, size + CHECKSUM_BYTES as u64))
 }
 
-/// Commits with numbers in `(after, up_to]`, in order; each number must be there once.
-async fn commits_after(
-    lake: &Lake,
-    layout: &Layout,
-    after: u64,
-    up_to: u64,
-) -> Result<Vec<(EventPartition, String)>, LakeError> {
-    let mut found: Vec<(u64, EventPartition, String)> = Vec::new();
-    for listed in lake.store.list(&layout.changes()).await? {
-        match layout.parse_commit(&listed.key) {
-            Some((partition, seq)) if seq > after && seq <= up_to => found.push((seq, partition, listed.key)),
-            _ => {}
+/// Commits with numbers in `(after, up_to]`, in order; each number must be there once. A folder that is listed while others
+/// write to it may not show all at once, so what is missing is looked for again.
+async fn commits_after(lake: &Lake, layout: &Layout, after: u64, up_to: u64) -> Result<Vec<CommitObject>, LakeError> {
+    for _ in 0..LISTINGS_MAX {
+        let commits = list_commits(lake, layout, after + 1..=up_to).await?;
+        if commits.iter().map(|commit| commit.seq).eq(after + 1..=up_to) {
+            return Ok(commits);
         }
     }
-    found.sort_by_key(|(seq, ..)| *seq);
-    if !found.iter().map(|(seq, ..)| *seq).eq(after + 1..=up_to) {
-        let problem = format!("commits {} to {up_to} are not each there once", after + 1);
-        return Err(LakeError::damaged(&layout.changes(), problem));
-    }
-    Ok(found.into_iter().map(|(_, partition, key)| (partition, key)).collect())
+    let problem = format!("commits {} to {up_to} are not each there once", after + 1);
+    Err(LakeError::damaged(&layout.changes(), problem))
 }
 
 /// Whether the first of these commits names the cached head as its parent: else the cache is of another history.
-async fn follows(lake: &Lake, commits: &[(EventPartition, String)], cached: &Head) -> Result<bool, LakeError> {
+async fn follows(lake: &Lake, commits: &[CommitObject], cached: &Head) -> Result<bool, LakeError> {
     match commits.first() {
-        Some((_, key)) if cached.seq > 0 => {
-            Ok(read_commit(lake, key).await?.is_some_and(|commit| commit.parent == cached.sha256))
+        Some(first) if cached.seq > 0 => {
+            Ok(read_commit(lake, &first.key).await?.is_some_and(|commit| commit.parent == cached.sha256))
         }
         _ => Ok(cached.seq == 0),
     }

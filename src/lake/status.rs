@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Cursor, Lake, LakeError, Log, layout::Layout};
+use super::{Cursor, Lake, LakeError, Log, layout::Layout, log::list_commits};
 use crate::schema::Resource;
 
 /// How far a resource has come, and what it takes up.
@@ -30,14 +30,13 @@ impl Lake {
     pub async fn status(&self, resource: &Resource) -> Result<ResourceStatus, LakeError> {
         let layout = Layout::new(resource, self.identity.granularity);
         let head = Log::new(self, resource).head().await?;
-        let objects = self.store.list(&layout.changes()).await?;
-        let commits: Vec<_> = objects.iter().filter(|object| layout.parse_commit(&object.key).is_some()).collect();
+        let commits = list_commits(self, &layout, 1..=u64::MAX).await?;
         Ok(ResourceStatus {
             resource: resource.name.clone(),
             head: head.seq,
             cursor: head.cursor,
             objects: commits.len() as u64,
-            bytes: commits.iter().map(|object| object.size).sum(),
+            bytes: commits.iter().map(|commit| commit.size).sum(),
         })
     }
 }

@@ -64,7 +64,7 @@ impl Store {
         }
         let folder = FilePath::new(location);
         if create {
-            std::fs::create_dir_all(folder).map_err(|source| LakeError::io("make the folder", location, source))?;
+            std::fs::create_dir_all(folder).map_err(|source| LakeError::file("make the folder", location, source))?;
         } else if !folder.is_dir() {
             return Err(LakeError::Missing { location: location.to_owned() });
         }
@@ -170,7 +170,7 @@ impl Store {
                 Ok(Some(there)) if there == *bytes => return Ok(Creation::Ours),
                 Ok(Some(there)) => return Ok(Creation::Theirs(there)),
                 Ok(None) if attempt == CREATE_ATTEMPTS || is_denial(&error) => {
-                    return Err(LakeError::store("create", key, error));
+                    return Err(not_created(key, error));
                 }
                 Ok(None) => tracing::debug!(key, attempt, %error, "creating again"),
                 Err(LakeError::Denied { action, key, source }) => {
@@ -219,6 +219,17 @@ impl Store {
             upload.write(&part[..read]);
         }
         upload.finish().await.map(|written| written.e_tag).map_err(error)
+    }
+}
+
+/// The error of a create whose object was not there when it was last looked for. A disk that refuses has refused; what was
+/// sent over a network may still arrive.
+fn not_created(key: &str, error: StoreError) -> LakeError {
+    let over = is_denial(&error) || matches!(error, StoreError::Generic { store: "LocalFileSystem", .. });
+    if over {
+        LakeError::store("create", key, error)
+    } else {
+        LakeError::OutcomeUnknown { key: key.to_owned(), source: error.into() }
     }
 }
 

@@ -156,7 +156,7 @@ impl Splitter {
         if self.place != Place::AfterArray {
             return Err(MalformedBody::Incomplete { at: self.received });
         }
-        let sha256 = self.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex::encode(self.sha256.finalize());
         Ok(Body { bytes: self.received, sha256, records: self.records })
     }
 

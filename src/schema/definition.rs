@@ -109,6 +109,9 @@ impl Definition {
         if key.is_empty() {
             return Err("`key` names no column".to_owned());
         }
+        if key.len() > 1 && columns.iter().any(|column| matches!(column.kind, Type::List(_))) {
+            return Err("a resource with a list has one key column: its value becomes the parent key".to_owned());
+        }
         let event_time = indices("event_time", &self.event_time, &columns, &Type::Timestamp)?;
         let statuses = self.status.map(|status| status.validate(&columns)).transpose()?;
         Ok(Resource {

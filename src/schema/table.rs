@@ -64,16 +64,19 @@ impl Resource {
         with_system_columns(self.columns.iter().map(field).collect(), &self.doc)
     }
 
-    /// A short text that changes with whatever the meaning of stored rows depends on: names and types of the columns, the
-    /// key, and which statuses are open. What is cached under another fingerprint is made anew.
+    /// A short text that changes with whatever the meaning of stored rows depends on: the columns, the members they come
+    /// from, the key, the flat tables, and which statuses are open. What is cached under another fingerprint is made anew.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fn describe(columns: &[Column]) -> String {
             let parts: Vec<String> = columns
                 .iter()
                 .map(|column| match &column.kind {
-                    Type::List(list) => format!("{}:list({})", column.name, describe(&list.columns)),
-                    kind => format!("{}:{}", column.name, kind.name()),
+                    Type::List(list) => {
+                        let (table, parent, elements) = (&list.table, &list.parent_key, describe(&list.columns));
+                        format!("{}={}:{table}({parent},{elements})", column.name, column.json)
+                    }
+                    kind => format!("{}={}:{}", column.name, column.json, kind.name()),
                 })
                 .collect();
             parts.join(",")

@@ -52,6 +52,10 @@ impl Ambient {
     /// `_seq` and `_observed_at` always agree on the order.
     pub(super) fn begin_poll(&self, head: &Head) -> PollStart {
         let now = self.now().timestamp_micros();
+        if let Some(cursor) = head.cursor.as_ref().filter(|cursor| cursor.observed_at > now) {
+            let ahead_s = (cursor.observed_at - now) / 1_000_000;
+            tracing::warn!(ahead_s, "the last poll's time is ahead of this machine's clock; times go on from there");
+        }
         let observed_at = head.cursor.as_ref().map_or(now, |cursor| now.max(cursor.observed_at + 1));
         let milliseconds = u64::try_from(observed_at / 1000).unwrap_or_default();
         let random: [u8; 16] = self.random().to_le_bytes();

@@ -13,19 +13,17 @@ mod report;
 
 use std::{collections::HashSet, path::Path};
 
-use chrono::DateTime;
-
 pub use ambient::Ambient;
 use observation::{Observation, Observed};
-pub use report::{Failure, Outcome, Report, ResourceReport};
+pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
 
 use crate::{
     api::{Answer, Client},
     config::Config,
-    decode::{Operation, Row, key_hash},
+    decode::{Decoder, Operation, Row, key_hash},
     diff::{Conclusion, Filed, KnownRecord},
     error::Error,
-    lake::{self, Drafts, Effect, Head, Identity, Lake, Log, PollFacts, Projection, Quarantine, Store},
+    lake::{self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store},
     schema::Resource,
 };
 
@@ -92,15 +90,11 @@ impl ResourceSync<'_> {
         let head = log.settle(self.spool()).await?;
         report.head = head.seq;
         if head.seq > 0 {
-            projection.advance(&head).await?;
+            projection.advance(&log, &head).await?;
         }
         let Some(observed) = self.observe(&head).await? else {
-            tracing::warn!(
-                resource = self.resource.name,
-                path = self.resource.path,
-                "the API has no such endpoint; skipped"
-            );
-            report.outcome = Outcome::Absent;
+            tracing::info!(resource = self.resource.name, path = self.resource.path, "the API has no such endpoint");
+            report.outcome = ResourceOutcome::Absent;
             return Ok(Written::All);
         };
         self.write(&log, &projection, head, observed, report).await
@@ -108,15 +102,16 @@ impl ResourceSync<'_> {
 
     /// Polls; `None` if the API lacks the resource and may.
     async fn observe(&self, head: &Head) -> Result<Option<Observed>, Error> {
-        let known = lake::load_known(self.lake, self.resource, head, self.spool()).await?;
+        let decoder = self.decoder();
+        let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
         let Answer::Body(mut body) = self.client.poll(self.resource).await? else { return Ok(None) };
-        let mut observation = Observation::new(self.resource, self.config.naive_zone, self.lake.seed(), known, drafts);
+        let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts);
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
         }
-        let mut observed = observation.finish(poll, body.etag)?;
+        let mut observed = observation.finish(poll, body.etag, rebuilt)?;
         self.config.limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
         self.remove_missing(head, &mut observed).await?;
         observed.drafts.ensure_table()?;
@@ -173,7 +168,7 @@ impl ResourceSync<'_> {
         observed: Observed,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
-        let Observed { poll, conclusion, drafts, body, etag, open_before, rejected, undocumented } = observed;
+        let Observed { poll, conclusion, drafts, body, etag, open_before, rebuilt, rejected, undocumented } = observed;
         for status in &undocumented {
             tracing::warn!(
                 resource = self.resource.name,
@@ -181,19 +176,27 @@ impl ResourceSync<'_> {
                 "a status that the schema does not list; kept as it came"
             );
         }
+        if let Some((first, _)) = rejected.first() {
+            let records = rejected.len();
+            tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; quarantined");
+        }
         report.observed(&conclusion, &body);
+        let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
         for mut sealed in drafts.seal(&facts)? {
             match log.commit(&mut sealed).await? {
-                lake::Outcome::Committed(next) => head = next,
-                lake::Outcome::Lost => return Ok(Written::Lost),
+                Outcome::Committed(next) => head = next,
+                Outcome::Lost => return Ok(Written::Lost),
             }
             report.committed(head.seq, sealed.counts);
         }
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
-        if !report.commits.is_empty() {
-            projection.advance(&head).await?;
+        let committed = head.seq > before;
+        if committed {
+            projection.advance(log, &head).await?;
+        }
+        if committed || rebuilt {
             self.keep_known(&head, conclusion).await?;
         }
         Ok(Written::All)
@@ -201,7 +204,11 @@ impl ResourceSync<'_> {
 
     async fn keep_known(&self, head: &Head, mut conclusion: Conclusion) -> Result<(), Error> {
         conclusion.settle_removals();
-        Ok(lake::save_known(self.lake, self.resource, head, conclusion.known_in_order(), self.spool()).await?)
+        Ok(lake::save_known(self.lake, &self.decoder(), head, conclusion.known_in_order(), self.spool()).await?)
+    }
+
+    fn decoder(&self) -> Decoder<'_> {
+        Decoder::new(self.resource, self.config.naive_zone)
     }
 
     fn spool(&self) -> &Path {
@@ -213,10 +220,4 @@ type Missing = std::collections::HashMap<u128, KnownRecord>;
 
 fn filed(record: &KnownRecord) -> Filed {
     Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open: record.open }
-}
-
-/// A time in microseconds as people read it.
-pub(crate) fn readable_time(micros: i64) -> String {
-    DateTime::from_timestamp_micros(micros)
-        .map_or_else(|| micros.to_string(), |time| time.format("%Y-%m-%d %H:%M:%SZ").to_string())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::ambient::PollStart;
 use crate::{
-    decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, Zone, key_hash},
+    decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash},
     diff::{Conclusion, Diff, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
     lake::{Drafts, Effect, Quarantined},
@@ -37,6 +37,8 @@ pub(super) struct Observed {
     pub etag: Option<String>,
     /// Records that were expected to change, before the poll.
     pub open_before: u64,
+    /// Whether what was known had to be found out from the commits.
+    pub rebuilt: bool,
     pub rejected: Vec<(Rejection, Quarantined)>,
     /// Statuses that the schema does not list.
     pub undocumented: BTreeSet<String>,
@@ -55,10 +57,10 @@ struct RecordReader<'r> {
 }
 
 impl<'r> Observation<'r> {
-    pub(super) fn new(resource: &'r Resource, naive: Zone, seed: Seed, known: Known, drafts: Drafts) -> Self {
+    pub(super) fn new(decoder: Decoder<'r>, seed: Seed, known: Known, drafts: Drafts) -> Self {
         let reader = RecordReader {
-            resource,
-            decoder: Decoder::new(resource, naive),
+            resource: decoder.resource(),
+            decoder,
             seed,
             open_before: known.open(),
             diff: Diff::new(known),
@@ -77,10 +79,20 @@ impl<'r> Observation<'r> {
         pushed.map_err(|error| self.explain(error))
     }
 
-    pub(super) fn finish(self, poll: PollStart, etag: Option<String>) -> Result<Observed, Error> {
+    pub(super) fn finish(self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
         let body = self.splitter.finish()?;
         let RecordReader { open_before, diff, drafts, rejected, undocumented, .. } = self.reader;
-        Ok(Observed { poll, conclusion: diff.conclude(), drafts, body, etag, open_before, rejected, undocumented })
+        Ok(Observed {
+            poll,
+            conclusion: diff.conclude(),
+            drafts,
+            body,
+            etag,
+            open_before,
+            rebuilt,
+            rejected,
+            undocumented,
+        })
     }
 
     /// An object instead of a list may be a page of one: that has an answer of its own.
@@ -127,7 +139,8 @@ impl RecordReader<'_> {
             open,
         };
         let drafts = &self.drafts;
-        match self.diff.classify(sighting, || drafts.file(event_time))? {
+        let verdict = self.diff.classify(sighting, || drafts.file(event_time));
+        match verdict.map_err(|_| duplicate(Some(key.1), slice))? {
             Verdict::Unchanged | Verdict::Repeated => Ok(()),
             Verdict::Added(filed) => {
                 self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
@@ -152,7 +165,8 @@ impl RecordReader<'_> {
 
     fn reject(&mut self, rejection: Rejection, slice: RecordSlice<'_>) -> Result<(), Error> {
         let key = rejection.key.as_ref().map(|(column, key)| key_hash(self.seed, (*column, key)));
-        self.diff.reject(key, slice.element)?;
+        let rejected = self.diff.reject(key, slice.element);
+        rejected.map_err(|_| duplicate(rejection.key.as_ref().map(|(_, key)| key.as_str()), slice))?;
         self.rejected_bytes += slice.text.len();
         if self.rejected_bytes > REJECTED_BYTES_MAX {
             let rejected = self.rejected.len() as u64 + 1;
@@ -171,4 +185,8 @@ impl RecordReader<'_> {
         self.rejected.push((rejection, record));
         Ok(())
     }
+}
+
+fn duplicate(key: Option<&str>, slice: RecordSlice<'_>) -> Error {
+    Error::Duplicate { key: key.unwrap_or_default().to_owned(), offset: slice.offset }
 }

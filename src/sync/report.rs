@@ -21,7 +21,7 @@ pub struct Report {
 /// What became of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum ResourceOutcome {
     /// Something was new, and is in the lake.
     Committed,
     /// Nothing was new, and nothing was written.
@@ -38,7 +38,7 @@ pub struct ResourceReport {
     /// The resource.
     pub resource: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: ResourceOutcome,
     /// Not known before, or returned.
     pub added: u64,
     /// With another value.
@@ -82,7 +82,7 @@ impl ResourceReport {
     pub(super) fn new(resource: &str) -> Self {
         Self {
             resource: resource.to_owned(),
-            outcome: Outcome::Unchanged,
+            outcome: ResourceOutcome::Unchanged,
             added: 0,
             changed: 0,
             removed: 0,
@@ -106,7 +106,7 @@ impl ResourceReport {
     }
 
     pub(super) fn committed(&mut self, seq: u64, rows: RowCounts) {
-        self.outcome = Outcome::Committed;
+        self.outcome = ResourceOutcome::Committed;
         self.commits.push(seq);
         self.added += rows.added;
         self.changed += rows.changed;
@@ -122,7 +122,7 @@ impl ResourceReport {
             ([only], _) => format!("commit {only} is in the lake; the next run finds the rest"),
             ([first, .., last], _) => format!("commits {first} to {last} are in the lake; the next run finds the rest"),
         };
-        self.outcome = Outcome::Failed;
+        self.outcome = ResourceOutcome::Failed;
         self.failure = Some(Failure {
             message: error.to_string(),
             hint: error.hint(),
@@ -160,6 +160,7 @@ impl Report {
                 "added": total(|resource| resource.added),
                 "changed": total(|resource| resource.changed),
                 "removed": total(|resource| resource.removed),
+                "quarantined": total(|resource| resource.quarantined),
                 "rows": total(|resource| resource.rows),
             }
         });
@@ -174,13 +175,13 @@ impl Report {
     }
 }
 
-impl Display for Outcome {
+impl Display for ResourceOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Outcome::Committed => "committed",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Absent => "absent",
-            Outcome::Failed => "failed",
+            ResourceOutcome::Committed => "committed",
+            ResourceOutcome::Unchanged => "unchanged",
+            ResourceOutcome::Absent => "absent",
+            ResourceOutcome::Failed => "failed",
         })
     }
 }

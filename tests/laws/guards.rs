@@ -172,7 +172,7 @@ fn one_id_with_two_contents_is_refused_and_with_one_content_is_one_record() {
     let guarded = Guarded::knowing(&deposits(150));
     let other = deposit(3).replace("3.25", "4.25");
     for place in [4, 149] {
-        guarded.refuses(Answer::ok(with(150, place, &other)), 65, "twice in one answer");
+        guarded.refuses(Answer::ok(with(150, place, &other)), 65, "stands twice, with different content");
     }
     // The same value in another form is the same content.
     let mut twice = deposits(150);

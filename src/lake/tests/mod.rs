@@ -56,6 +56,10 @@ impl<'a> Writer<'a> {
         Log::new(self.lake, &self.deposits)
     }
 
+    fn decoder(&self) -> Decoder<'_> {
+        Decoder::new(&self.deposits, Zone::UTC)
+    }
+
     async fn settle(&self) -> Head {
         self.log().settle(&spool()).await.unwrap()
     }
@@ -91,17 +95,17 @@ impl<'a> Writer<'a> {
     }
 
     async fn known(&self, head: &Head) -> Known {
-        load_known(self.lake, &self.deposits, head, &spool()).await.unwrap()
+        load_known(self.lake, &self.decoder(), head, &spool()).await.unwrap().0
     }
 
     /// Keeps what is known as of `head` in the cache of a lake.
     async fn save(&self, lake: &Lake, head: &Head) {
         let known = self.known(head).await;
-        save_known(lake, &self.deposits, head, known.records().iter(), &spool()).await.unwrap();
+        save_known(lake, &self.decoder(), head, known.records().iter(), &spool()).await.unwrap();
     }
 
     async fn project(&self, head: &Head) {
-        Projection::new(self.lake, &self.deposits, &spool()).advance(head).await.unwrap();
+        Projection::new(self.lake, &self.deposits, &spool()).advance(&self.log(), head).await.unwrap();
     }
 
     /// Ids in `current/`, with the commit that each row is of.
@@ -288,6 +292,95 @@ async fn the_projection_heals_whatever_happened_to_it() {
     assert_eq!(lake.store.list("").await.unwrap(), before, "a projection that is right is left alone");
 }
 
+/// The store in memory gives a new ETag to every write, so the index is made to vouch for the damaged bytes' own.
+#[tokio::test]
+async fn a_damaged_projection_is_never_built_upon() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let head = writer.commit("p1", &[(Added, 0, "a", 1), (Added, 0, "b", 1)]).await;
+    writer.project(&head).await;
+    let layout = Layout::new(&writer.deposits, Granularity::Month);
+    let key = layout.current("deposits", partition(0));
+    let good = lake.store.get(&key).await.unwrap().unwrap();
+    let before = lake.store.list("current/deposits").await.unwrap().remove(0).etag.unwrap();
+    let damaged: Bytes = good.iter().enumerate().map(|(at, byte)| if at == 300 { byte ^ 1 } else { *byte }).collect();
+    let after = lake.store.replace(&key, damaged).await.unwrap().unwrap();
+    let index = lake.store.get(&layout.current_index()).await.unwrap().unwrap();
+    let index = String::from_utf8(index.to_vec()).unwrap();
+    let quoted = |etag: &str| serde_json::to_string(etag).unwrap();
+    let forged = index.replace(&quoted(&before), &quoted(&after));
+    assert_ne!(index, forged);
+    lake.store.replace(&layout.current_index(), forged.into()).await.unwrap();
+
+    let head = writer.commit("p2", &[(Changed, 0, "b", 2)]).await;
+    writer.project(&head).await;
+    assert_eq!(writer.current().await, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn a_run_that_projects_late_does_not_take_readers_back() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let late = writer.commit("late", &[(Added, 0, "a", 1)]).await;
+    let head = writer.commit("next", &[(Changed, 0, "a", 2)]).await;
+    writer.project(&head).await;
+    let before = lake.store.list("").await.unwrap();
+    writer.project(&late).await;
+    assert_eq!(lake.store.list("").await.unwrap(), before);
+    // Nor does one that finds nothing projected yet.
+    let layout = Layout::new(&writer.deposits, Granularity::Month);
+    lake.store.replace(&layout.current_index(), Bytes::new()).await.unwrap();
+    writer.project(&late).await;
+    assert_eq!(writer.current().await, [("a".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn an_index_that_skips_commits_is_not_believed() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let head = writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+    writer.project(&head).await;
+    writer.commit("p2", &[(Added, 0, "b", 1)]).await;
+    let head = writer.commit("p3", &[(Added, 1, "c", 1)]).await;
+    let key = Layout::new(&writer.deposits, Granularity::Month).current_index();
+    let index = String::from_utf8(lake.store.get(&key).await.unwrap().unwrap().to_vec()).unwrap();
+    for seq in [2, 3, 9] {
+        lake.store.replace(&key, index.replace("\"seq\":1", &format!("\"seq\":{seq}")).into()).await.unwrap();
+        writer.project(&head).await;
+        assert_eq!(writer.current().await.len(), 3, "an index that says {seq}");
+    }
+}
+
+#[tokio::test]
+async fn a_lake_that_lost_its_identity_gets_no_new_one() {
+    let objects = Arc::new(InMemory::new());
+    let store = Store::new(objects.clone(), "memory");
+    let lake = Lake::open_or_create(store.clone(), identity()).await.unwrap();
+    Writer::of(&lake).commit("p1", &[(Added, 0, "a", 1)]).await;
+    object_store::ObjectStoreExt::delete(objects.as_ref(), &"meta/lake.json".into()).await.unwrap();
+    assert!(matches!(Lake::open_or_create(store, identity()).await, Err(LakeError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn records_that_are_keyed_otherwise_are_refused() {
+    let lake = lake().await;
+    let mut writer = Writer::of(&lake);
+    writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+    writer.deposits.key = vec![1];
+    assert!(matches!(writer.log().settle(&spool()).await, Err(LakeError::KeyChanged { .. })));
+}
+
+#[tokio::test]
+async fn another_zone_makes_what_was_known_anew() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let head = writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+    writer.save(&lake, &head).await;
+    let rebuilt = async |decoder: Decoder<'_>| load_known(&lake, &decoder, &head, &spool()).await.unwrap().1;
+    assert!(!rebuilt(Decoder::new(&writer.deposits, Zone::UTC)).await);
+    assert!(rebuilt(Decoder::new(&writer.deposits, "+02:00".parse().unwrap())).await);
+}
+
 #[tokio::test]
 async fn a_missing_commit_or_claim_is_damage_and_never_passed_over() {
     for lost in [
@@ -301,7 +394,7 @@ async fn a_missing_commit_or_claim_is_damage_and_never_passed_over() {
         writer.commit("p2", &[(Added, 0, "b", 1)]).await;
         object_store::ObjectStoreExt::delete(objects.as_ref(), &lost.into()).await.unwrap();
         let outcome = match writer.log().settle(&spool()).await {
-            Ok(head) => load_known(&lake, &writer.deposits, &head, &spool()).await.map(drop),
+            Ok(head) => load_known(&lake, &writer.decoder(), &head, &spool()).await.map(drop),
             Err(error) => Err(error),
         };
         assert!(matches!(outcome, Err(LakeError::Damaged { .. })), "{lost}");
