@@ -86,7 +86,7 @@ fn comments(lake: &Lake, file: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_resource_that_the_api_lacks_is_a_notice_until_it_is_there() {
     let (lake, sandbox, mut duckdb) = (Lake::new(), Sandbox::start(13, 200), DuckDb::start());
-    let synced = Sync::new(&lake, &sandbox.url()).succeed();
+    let synced = Sync::new(&lake, &sandbox.url()).arg("-v").succeed();
     let optional: Vec<Resource> = Resource::all().into_iter().filter(|resource| resource.optional).collect();
     assert_eq!(optional.len(), 2);
     for resource in &optional {
