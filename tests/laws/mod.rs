@@ -7,6 +7,7 @@ mod guards;
 mod kill;
 mod limits;
 mod measure;
+mod profile;
 mod quarantine;
 mod race;
 mod records;
