@@ -193,11 +193,12 @@ impl ResourceSync<'_> {
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
         let committed = head.seq > before;
+        if committed || rebuilt {
+            // Takes the records known with it, so that their memory is free again for the projection.
+            self.keep_known(&head, conclusion).await?;
+        }
         if committed {
             projection.advance(log, &head).await?;
-        }
-        if committed || rebuilt {
-            self.keep_known(&head, conclusion).await?;
         }
         Ok(Written::All)
     }
