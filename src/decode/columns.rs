@@ -76,18 +76,18 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// An empty collection for the resource's own table.
+    /// An empty collection for the resource's own table. It takes no memory before its first row: there may be thousands.
     #[must_use]
     pub fn new(resource: &Resource) -> Self {
         Self {
             schema: resource.arrow_schema(),
             declared: resource.columns.iter().map(ColumnBuilder::new).collect(),
-            extra: StringBuilder::new(),
-            seq: Int64Builder::new(),
-            operation: StringBuilder::new(),
+            extra: StringBuilder::with_capacity(0, 0),
+            seq: Int64Builder::with_capacity(0),
+            operation: StringBuilder::with_capacity(0, 0),
             observed_at: timestamps(),
             first_seen_at: timestamps(),
-            poll_id: StringBuilder::new(),
+            poll_id: StringBuilder::with_capacity(0, 0),
             rows: 0,
             text_bytes: 0,
         }
@@ -140,7 +140,7 @@ impl Columns {
 }
 
 fn timestamps() -> TimestampMicrosecondBuilder {
-    TimestampMicrosecondBuilder::new().with_timezone("UTC")
+    TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC")
 }
 
 #[derive(Debug)]
@@ -157,14 +157,15 @@ enum ColumnBuilder {
 impl ColumnBuilder {
     fn new(column: &Column) -> Self {
         match &column.kind {
-            Type::String | Type::Json => Self::Text(StringBuilder::new()),
+            Type::String | Type::Json => Self::Text(StringBuilder::with_capacity(0, 0)),
             Type::Decimal => Self::Decimal(
-                Decimal128Builder::new().with_data_type(DataType::Decimal128(DECIMAL_PRECISION, DECIMAL_SCALE)),
+                Decimal128Builder::with_capacity(0)
+                    .with_data_type(DataType::Decimal128(DECIMAL_PRECISION, DECIMAL_SCALE)),
             ),
-            Type::Integer => Self::Integer(Int64Builder::new()),
-            Type::Boolean => Self::Boolean(BooleanBuilder::new()),
+            Type::Integer => Self::Integer(Int64Builder::with_capacity(0)),
+            Type::Boolean => Self::Boolean(BooleanBuilder::with_capacity(0)),
             Type::Timestamp => Self::Timestamp(timestamps()),
-            Type::Date => Self::Date(Date32Builder::new()),
+            Type::Date => Self::Date(Date32Builder::with_capacity(0)),
             Type::List(list) => Self::List(ListBuilder::new(&list.columns, element_of(column))),
         }
     }
@@ -234,7 +235,7 @@ impl ListBuilder {
             lengths: Vec::new(),
             validity: NullBufferBuilder::new(0),
             columns: columns.iter().map(ColumnBuilder::new).collect(),
-            extra: StringBuilder::new(),
+            extra: StringBuilder::with_capacity(0, 0),
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     FORMAT, Head, Lake, LakeError, Log,
     fold::Fold,
     layout::Layout,
-    log::{CommitObject, list_commits, read_commit},
+    log::{CommitObject, commits_after, read_commit},
     parquet_file::{self, Writer},
     spool::Spool,
     store::Listed,
@@ -73,6 +73,9 @@ impl<'a> Projection<'a> {
     /// Makes `current/` reflect every commit up to `head`, and whatever other runs commit meanwhile. Writes nothing if it
     /// does already, or if another run is further.
     ///
+    /// The log is read again *after* the last write. So if another run has committed since, either we see it here and
+    /// project once more, or it commits later, lists what we have written, and finds it to be other than its index says.
+    ///
     /// # Errors
     ///
     /// If a commit cannot be read or an object not be written. What is there then is a mixture of partitions as they were
@@ -80,7 +83,6 @@ impl<'a> Projection<'a> {
     pub async fn advance(&self, log: &Log<'_>, head: &Head) -> Result<(), LakeError> {
         let mut head = head.clone();
         while self.reflect(&head).await? {
-            // A run that has committed since may have projected before us, and been overwritten by us.
             let latest = log.head().await?;
             if latest.seq == head.seq {
                 break;
@@ -100,7 +102,7 @@ impl<'a> Projection<'a> {
         if index.reflects(head, &self.resource.fingerprint()) && self.damaged(&index, &there).is_empty() {
             return Ok(false);
         }
-        let commits = list_commits(self.lake, &self.layout, 1..=head.seq).await?;
+        let commits = commits_after(self.lake, &self.layout, 0, head.seq).await?;
         let mut index = if self.is_of_this_history(&index, head, &commits).await? { index } else { Index::default() };
         let damaged = self.damaged(&index, &there);
         let since = commits.iter().filter(|commit| commit.seq > index.seq).map(|commit| commit.partition);

@@ -26,6 +26,12 @@ use crate::{
 const BATCH_ROWS: usize = 1024;
 /// Text of one draft collected before it is encoded.
 const BATCH_TEXT_BYTES: usize = 1 << 20;
+/// What a row takes up beside its text, roughly.
+const ROW_BYTES: usize = 256;
+/// Rows that all drafts together collect before the largest is encoded, be its own share small.
+const HELD_ROWS_MAX: usize = 64 << 10;
+/// Text likewise.
+const HELD_TEXT_BYTES_MAX: usize = 16 << 20;
 /// Encoded bytes that all drafts together hold in memory before the largest gives its rows up to its file.
 const MEMORY_BYTES_MAX: usize = 16 << 20;
 /// Size from which on an object takes no more rows. It has to be held in memory once, to be written in one request.
@@ -100,6 +106,9 @@ pub struct Drafts {
     /// The draft that takes the next row of a partition.
     taking: HashMap<EventPartition, usize>,
     kind: CommitKind,
+    /// Rows and text that are collected and not yet encoded.
+    held_rows: usize,
+    held_text_bytes: usize,
 }
 
 struct Draft {
@@ -137,6 +146,8 @@ impl Drafts {
             drafts: Vec::new(),
             taking: HashMap::new(),
             kind: CommitKind::Changes,
+            held_rows: 0,
+            held_text_bytes: 0,
         })
     }
 
@@ -170,16 +181,17 @@ impl Drafts {
             first_seen_at: filed.first_seen_at,
             poll_id: &self.poll_id,
         };
+        let text_bytes = draft.columns.text_bytes();
         draft.columns.append(row, stamp);
-        if draft.columns.rows() < BATCH_ROWS && draft.columns.text_bytes() < BATCH_TEXT_BYTES {
-            return Ok(());
+        self.held_rows += 1;
+        self.held_text_bytes += draft.columns.text_bytes() - text_bytes;
+        if draft.columns.rows() >= BATCH_ROWS || draft.columns.text_bytes() >= BATCH_TEXT_BYTES {
+            return self.encode(index);
         }
-        draft.encode().map_err(|error| LakeError::spool(&error))?;
-        if draft.writer.encoded_bytes() >= OBJECT_BYTES_MAX {
-            self.taking.remove(&filed.partition);
-            draft.writer.flush().map_err(|error| LakeError::spool(&error))?;
+        if self.held_rows >= HELD_ROWS_MAX || self.held_text_bytes >= HELD_TEXT_BYTES_MAX {
+            return self.encode_largest();
         }
-        self.keep_within_memory()
+        Ok(())
     }
 
     /// From here on rows are those of records that have gone.
@@ -264,6 +276,28 @@ impl Drafts {
         });
         self.taking.insert(partition, index);
         Ok(index)
+    }
+
+    fn encode(&mut self, index: usize) -> Result<(), LakeError> {
+        let draft = &mut self.drafts[index];
+        self.held_rows -= draft.columns.rows();
+        self.held_text_bytes -= draft.columns.text_bytes();
+        draft.encode().map_err(|error| LakeError::spool(&error))?;
+        if draft.writer.encoded_bytes() >= OBJECT_BYTES_MAX {
+            self.taking.remove(&draft.partition);
+            draft.writer.flush().map_err(|error| LakeError::spool(&error))?;
+        }
+        self.keep_within_memory()
+    }
+
+    /// Where rows come for many partitions in turns, none gathers a batch of its own. The largest then goes to the file
+    /// with its row group, so that an open one is not held for each partition.
+    fn encode_largest(&mut self) -> Result<(), LakeError> {
+        let weight = |draft: &Draft| draft.columns.text_bytes() + draft.columns.rows() * ROW_BYTES;
+        let largest = self.drafts.iter().enumerate().max_by_key(|(_, draft)| weight(draft)).map(|(index, _)| index);
+        let Some(largest) = largest else { return Ok(()) };
+        self.encode(largest)?;
+        self.drafts[largest].writer.flush().map_err(|error| LakeError::spool(&error))
     }
 
     fn keep_within_memory(&mut self) -> Result<(), LakeError> {

@@ -18,7 +18,7 @@ use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
-use super::{Head, Lake, LakeError, layout::Layout, log::list_commits, parquet_file};
+use super::{Head, Lake, LakeError, layout::Layout, log::commits_after, parquet_file};
 use crate::{
     decode::{Operation, Seed, key_hash},
     schema::{EventPartition, Resource},
@@ -161,7 +161,7 @@ pub async fn last_rows(
     wanted: &HashSet<u128>,
 ) -> Result<Vec<RecordBatch>, LakeError> {
     let layout = Layout::new(resource, lake.identity.granularity);
-    let commits = list_commits(lake, &layout, 1..=head.seq).await?;
+    let commits = commits_after(lake, &layout, 0, head.seq).await?;
     let commits =
         commits.into_iter().filter(|commit| partitions.contains(&commit.partition)).map(|commit| commit.key).collect();
     let mut batches = Vec::new();

@@ -23,7 +23,7 @@ use crate::schema::{EventPartition, Resource};
 const FOOTER_BYTES: u64 = 64 << 10;
 
 /// Listings of the log before a gap in it is believed.
-pub(super) const LISTINGS_MAX: u32 = 4;
+const LISTINGS_MAX: u32 = 4;
 
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -253,6 +253,24 @@ pub(super) async fn list_commits(
         .collect();
     commits.sort_by_key(|commit| commit.seq);
     Ok(commits)
+}
+
+/// The commits with numbers in `(after, up_to]`, in order and each there once: what is made of them is complete, or is not
+/// made. A folder that is listed while others write to it may not show all at once, so what is missing is looked for again.
+pub(super) async fn commits_after(
+    lake: &Lake,
+    layout: &Layout,
+    after: u64,
+    up_to: u64,
+) -> Result<Vec<CommitObject>, LakeError> {
+    for _ in 0..LISTINGS_MAX {
+        let commits = list_commits(lake, layout, after + 1..=up_to).await?;
+        if commits.iter().map(|commit| commit.seq).eq(after + 1..=up_to) {
+            return Ok(commits);
+        }
+    }
+    let problem = format!("commits {} to {up_to} are not each there once", after + 1);
+    Err(LakeError::damaged(&layout.changes(), problem))
 }
 
 /// What the footer of an object says; `None` if the object is not there.

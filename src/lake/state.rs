@@ -22,7 +22,7 @@ use super::{
     Head, Lake, LakeError,
     fold::{row_key, version},
     layout::Layout,
-    log::{CommitObject, LISTINGS_MAX, list_commits, read_commit},
+    log::{CommitObject, commits_after, read_commit},
     parquet_file,
     spool::{Spool, Spooled},
 };
@@ -137,19 +137,6 @@ fn write<'r>(
     }
     file.write_all(&checksum.digest128().to_le_bytes())?;
     Ok((file.finish()?, size + CHECKSUM_BYTES as u64))
-}
-
-/// Commits with numbers in `(after, up_to]`, in order; each number must be there once. A folder that is listed while others
-/// write to it may not show all at once, so what is missing is looked for again.
-async fn commits_after(lake: &Lake, layout: &Layout, after: u64, up_to: u64) -> Result<Vec<CommitObject>, LakeError> {
-    for _ in 0..LISTINGS_MAX {
-        let commits = list_commits(lake, layout, after + 1..=up_to).await?;
-        if commits.iter().map(|commit| commit.seq).eq(after + 1..=up_to) {
-            return Ok(commits);
-        }
-    }
-    let problem = format!("commits {} to {up_to} are not each there once", after + 1);
-    Err(LakeError::damaged(&layout.changes(), problem))
 }
 
 /// Whether the first of these commits names the cached head as its parent: else the cache is of another history.

@@ -121,14 +121,16 @@ impl ResourceSync<'_> {
     /// Drafts a last row for each record that is missing, with the values it had.
     async fn remove_missing(&self, head: &Head, observed: &mut Observed) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
-        if tally.removed > 0 && tally.rejected_without_key > 0 {
+        let doubtful = tally.rejected_without_key > 0 && !self.config.limits.accept_removals;
+        if tally.removed > 0 && doubtful {
             // Any of the missing could be one of those whose key cannot be read.
             tracing::warn!(
                 resource = self.resource.name,
                 missing = tally.removed,
                 without_key = tally.rejected_without_key,
-                "removals are withheld: some records came without a readable key"
+                "removals are withheld: some records came without a readable key; --accept-removals takes them"
             );
+            observed.withheld = tally.removed;
             observed.conclusion.withhold_removals();
         }
         if observed.conclusion.missing.is_empty() {
@@ -168,7 +170,8 @@ impl ResourceSync<'_> {
         observed: Observed,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
-        let Observed { poll, conclusion, drafts, body, etag, open_before, rebuilt, rejected, undocumented } = observed;
+        let Observed { poll, conclusion, drafts, body, etag, open_before, rebuilt, withheld, rejected, undocumented } =
+            observed;
         for status in &undocumented {
             tracing::warn!(
                 resource = self.resource.name,
@@ -180,7 +183,7 @@ impl ResourceSync<'_> {
             let records = rejected.len();
             tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; quarantined");
         }
-        report.observed(&conclusion, &body);
+        report.observed(&conclusion, &body, withheld);
         let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
         for mut sealed in drafts.seal(&facts)? {

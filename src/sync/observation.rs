@@ -39,6 +39,8 @@ pub(super) struct Observed {
     pub open_before: u64,
     /// Whether what was known had to be found out from the commits.
     pub rebuilt: bool,
+    /// Missing records that are not taken for removed.
+    pub withheld: u64,
     pub rejected: Vec<(Rejection, Quarantined)>,
     /// Statuses that the schema does not list.
     pub undocumented: BTreeSet<String>,
@@ -90,6 +92,7 @@ impl<'r> Observation<'r> {
             etag,
             open_before,
             rebuilt,
+            withheld: 0,
             rejected,
             undocumented,
         })

@@ -51,6 +51,8 @@ pub struct ResourceReport {
     pub repeated: u64,
     /// In quarantine at present.
     pub quarantined: u64,
+    /// Missing, but not taken for removed, because some records came without a readable key.
+    pub withheld: u64,
     /// Length of the API's answer.
     pub body_bytes: u64,
     /// Numbers of the commits made.
@@ -89,6 +91,7 @@ impl ResourceReport {
             unchanged: 0,
             repeated: 0,
             quarantined: 0,
+            withheld: 0,
             body_bytes: 0,
             commits: Vec::new(),
             rows: 0,
@@ -97,7 +100,8 @@ impl ResourceReport {
         }
     }
 
-    pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body) {
+    pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body, withheld: u64) {
+        self.withheld = withheld;
         let tally = conclusion.tally;
         self.unchanged = tally.unchanged + tally.equal;
         self.repeated = tally.repeated;
@@ -161,6 +165,7 @@ impl Report {
                 "changed": total(|resource| resource.changed),
                 "removed": total(|resource| resource.removed),
                 "quarantined": total(|resource| resource.quarantined),
+                "withheld": total(|resource| resource.withheld),
                 "rows": total(|resource| resource.rows),
             }
         });

@@ -393,6 +393,16 @@ async fn a_missing_commit_or_claim_is_damage_and_never_passed_over() {
         writer.commit("p1", &[(Added, 0, "a", 1)]).await;
         writer.commit("p2", &[(Added, 0, "b", 1)]).await;
         object_store::ObjectStoreExt::delete(objects.as_ref(), &lost.into()).await.unwrap();
+        if lost.starts_with("changes") {
+            let head = writer.log().head().await.unwrap();
+            let projected = Projection::new(&lake, &writer.deposits, &spool()).advance(&writer.log(), &head).await;
+            assert!(matches!(projected, Err(LakeError::Damaged { .. })));
+            let folder = spool();
+            let wanted = HashSet::from([key_hash(lake.seed, (0, "a"))]);
+            let rows =
+                last_rows(&lake, &writer.deposits, &head, &folder, &HashSet::from([partition(0)]), &wanted).await;
+            assert!(matches!(rows, Err(LakeError::Damaged { .. })));
+        }
         let outcome = match writer.log().settle(&spool()).await {
             Ok(head) => load_known(&lake, &writer.decoder(), &head, &spool()).await.map(drop),
             Err(error) => Err(error),
