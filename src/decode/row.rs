@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::schema::{Resource, Type};
+use crate::schema::Resource;
 
 /// A record as typed values. Borrows from the text or the batch that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +68,4 @@ impl Row<'_> {
             _ => None,
         }
     }
-}
-
-/// Whether a text cell of this type holds JSON, which compares by value and not by text.
-pub(super) fn is_json(kind: &Type) -> bool {
-    *kind == Type::Json
 }

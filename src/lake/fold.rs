@@ -67,7 +67,7 @@ impl<'a> Fold<'a> {
             fold.inputs.push(Input { key, kept: Some(file) });
         }
         for key in commits {
-            let file = fold.download(&key).await?;
+            let file = lake.store.fetch(&key, spool).await?;
             fold.locate(&key, file, wanted)?;
             fold.inputs.push(Input { key, kept: None });
         }
@@ -85,7 +85,7 @@ impl<'a> Fold<'a> {
         for (input, Input { key, kept }) in self.inputs.iter().enumerate().filter(|(input, _)| needed.contains(input)) {
             let file = match kept {
                 Some(file) => file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?,
-                None => self.download(key).await?,
+                None => self.lake.store.fetch(key, self.spool).await?,
             };
             let mut first_row = 0;
             for batch in parquet_file::read_batches(key, file, None)? {
@@ -101,11 +101,6 @@ impl<'a> Fold<'a> {
             }
         }
         Ok(())
-    }
-
-    async fn download(&self, key: &str) -> Result<File, LakeError> {
-        let there = self.lake.store.download(key, self.spool).await?;
-        there.ok_or_else(|| LakeError::damaged(key, "has vanished"))
     }
 
     fn chosen(&self, input: usize, first_row: usize, batch: &RecordBatch) -> Vec<u32> {

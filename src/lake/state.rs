@@ -89,7 +89,7 @@ pub async fn load_known(
         commits = commits_after(lake, &layout, 0, head.seq).await?;
     }
     for CommitObject { partition, key, .. } in commits {
-        let file = lake.store.download(&key, spool).await?.ok_or_else(|| LakeError::damaged(&key, "has vanished"))?;
+        let file = lake.store.fetch(&key, spool).await?;
         for batch in parquet_file::read_batches(&key, file, None)? {
             fold(&mut known, &batch?, partition, resource, lake)
                 .ok_or_else(|| LakeError::damaged(&key, "holds rows that no commit of this resource has"))?;

@@ -132,6 +132,11 @@ impl Store {
         Ok(Some(file))
     }
 
+    /// The same of an object that must be there.
+    pub(super) async fn fetch(&self, key: &str, folder: &FilePath) -> Result<File, LakeError> {
+        self.download(key, folder).await?.ok_or_else(|| LakeError::damaged(key, "has vanished"))
+    }
+
     /// All objects below a folder, sorted by key.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, LakeError> {
         let metas: Vec<ObjectMeta> = self
