@@ -18,7 +18,7 @@ use observation::{Observation, Observed};
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
 
 use crate::{
-    api::{Answer, Client},
+    api::{Answer, Client, Source},
     config::Config,
     decode::{Decoder, Operation, Row, key_hash},
     diff::{Conclusion, Filed, KnownRecord},
@@ -38,10 +38,16 @@ const ATTEMPTS_MAX: u32 = 3;
 /// in the report.
 pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
     let client = Client::new(config.base_url.clone(), &config.credentials()?)?;
-    let lake = open_lake(config, ambient).await?;
+    let store = Store::open(&config.lake, true)?;
+    sync(config, ambient, &client, store).await
+}
+
+/// A run, wherever its polls are answered and its lake is kept.
+async fn sync<S: Source>(config: &Config, ambient: &Ambient, source: &S, store: Store) -> Result<Report, Error> {
+    let lake = open_lake(config, ambient, store).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
-        let sync = ResourceSync { config, ambient, client: &client, lake: &lake, resource };
+        let sync = ResourceSync { config, ambient, source, lake: &lake, resource };
         let mut report = ResourceReport::new(&resource.name);
         match sync.run(&mut report).await {
             Ok(()) => tracing::info!(resource = resource.name, outcome = %report.outcome, "synced"),
@@ -52,16 +58,16 @@ pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
     Ok(Report { resources })
 }
 
-async fn open_lake(config: &Config, ambient: &Ambient) -> Result<Lake, Error> {
+async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<Lake, Error> {
     let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
-    Ok(Lake::open_or_create(Store::open(&config.lake, true)?, candidate).await?)
+    Ok(Lake::open_or_create(store, candidate).await?)
 }
 
 /// The sync of one resource.
-struct ResourceSync<'a> {
+struct ResourceSync<'a, S> {
     config: &'a Config,
     ambient: &'a Ambient,
-    client: &'a Client,
+    source: &'a S,
     lake: &'a Lake,
     resource: &'a Resource,
 }
@@ -73,7 +79,7 @@ enum Written {
     Lost,
 }
 
-impl ResourceSync<'_> {
+impl<S: Source> ResourceSync<'_, S> {
     async fn run(&self, report: &mut ResourceReport) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             if let Written::All = self.attempt(report).await? {
@@ -106,7 +112,7 @@ impl ResourceSync<'_> {
         let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
-        let Answer::Body(mut body) = self.client.poll(self.resource).await? else { return Ok(None) };
+        let Answer::Body(mut body) = self.source.poll(self.resource).await? else { return Ok(None) };
         let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts);
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
