@@ -10,6 +10,8 @@
 mod ambient;
 mod observation;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashSet, path::Path};
 
