@@ -3,6 +3,7 @@
 mod caches;
 mod empty;
 mod exactness;
+mod formats;
 mod guards;
 mod kill;
 mod limits;

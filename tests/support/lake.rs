@@ -31,6 +31,17 @@ impl Lake {
         Self { folder, path }
     }
 
+    /// Makes it a copy of the lake in this folder.
+    pub fn copy_from(&self, folder: &Path) {
+        let mut files = Vec::new();
+        walk(folder, &mut files);
+        for file in files {
+            let copy = self.path.join(file.strip_prefix(folder).unwrap());
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(file, copy).unwrap();
+        }
+    }
+
     /// The folder around it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
