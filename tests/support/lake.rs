@@ -31,6 +31,17 @@ impl Lake {
         Self { folder, path }
     }
 
+    /// With these files.
+    pub fn of(files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let lake = Self::new();
+        for (file, bytes) in files {
+            let path = lake.path.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        lake
+    }
+
     /// The folder around it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
