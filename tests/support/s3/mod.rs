@@ -35,6 +35,7 @@ use self::{
     http::{Head, Reply, Response},
     policy::Policy,
 };
+use super::program::S3Location;
 
 /// The bucket's name, and the prefix of the lake in it.
 pub const BUCKET: &str = "lake";
@@ -74,6 +75,8 @@ pub struct Options {
     pub races: bool,
     /// Answers a request for another region with a redirect.
     pub regional: bool,
+    /// Finds the bucket in the host of a request alone.
+    pub virtual_hosts: bool,
 }
 
 struct State {
@@ -131,16 +134,12 @@ impl S3 {
         Self { address, shared }
     }
 
-    pub fn location(&self) -> String {
-        format!("s3://{BUCKET}/{PREFIX}")
-    }
-
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What a client finds the server with.
-    pub fn environment(&self) -> BTreeMap<&'static str, String> {
+    /// The lake, and what a client needs to get to it.
+    pub fn location(&self) -> S3Location {
         let mut environment = BTreeMap::from([
             ("AWS_ENDPOINT_URL", self.endpoint()),
             ("AWS_REGION", REGION.to_owned()),
@@ -150,7 +149,7 @@ impl S3 {
         if self.shared.options.session_token {
             environment.insert("AWS_SESSION_TOKEN", SESSION_TOKEN.to_owned());
         }
-        environment
+        S3Location { location: format!("s3://{BUCKET}/{PREFIX}"), environment }
     }
 
     /// Does this with the bucket.
@@ -248,7 +247,7 @@ impl Shared {
     }
 
     fn reply(&self, head: &Head, body: Vec<u8>) -> Reply {
-        let (bucket, key) = address(head);
+        let (bucket, key) = self.address(head);
         let verb = Verb::of(head, &key);
         if bucket != BUCKET {
             return Reply::Whole(Response::error(404, "NoSuchBucket", "the specified bucket does not exist"));
@@ -296,6 +295,16 @@ impl Shared {
         if allowed { None } else { denied("AccessDenied") }
     }
 
+    /// Bucket and key of a request. Where the bucket is in the host, the host has no other name here than the address.
+    fn address(&self, head: &Head) -> (String, String) {
+        let path = head.path.trim_start_matches('/');
+        if self.options.virtual_hosts {
+            return (BUCKET.to_owned(), path.to_owned());
+        }
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        (bucket.to_owned(), key.to_owned())
+    }
+
     /// A create of what is not there becomes a put, a moment later.
     fn let_others_race(&self, key: &str) {
         let is_free = self.state.lock().unwrap().bucket.is_free(key);
@@ -332,19 +341,6 @@ impl State {
             nothing
         };
         fault.what.reply(fault.when, real)
-    }
-}
-
-/// Bucket and key of a request, whether the bucket is in the host or in the path.
-fn address(head: &Head) -> (String, String) {
-    let host = head.header("host").unwrap_or_default();
-    let path = head.path.trim_start_matches('/');
-    match host.split_once('.') {
-        Some((bucket, rest)) if rest.starts_with("localhost") => (bucket.to_owned(), path.to_owned()),
-        _ => {
-            let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-            (bucket.to_owned(), key.to_owned())
-        }
     }
 }
 
