@@ -160,8 +160,7 @@ impl Bucket {
             Some(None) => return Response::error(416, "InvalidRange", "the requested range is not satisfiable"),
         };
         let modified = object.modified.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        let mut response =
-            Response::new(status).header("ETag", object.etag.as_str()).header("Last-Modified", modified);
+        let mut response = Response::new(status).header("ETag", object.etag.as_str()).header("Last-Modified", modified);
         if status == 206 {
             response = response.header("Content-Range", format!("bytes {from}-{}/{size}", to - 1));
         }

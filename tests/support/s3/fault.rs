@@ -115,9 +115,7 @@ impl What {
             What::ErrorBody => error(200, "InternalError"),
             What::Html => {
                 let page = b"<!doctype html><html><head><title>Log in</title></head><body>Welcome</body></html>";
-                Reply::Whole(
-                    Response { body: page.to_vec(), ..Response::new(200) }.header("Content-Type", "text/html"),
-                )
+                Reply::Whole(Response { body: page.to_vec(), ..Response::new(200) }.header("Content-Type", "text/html"))
             }
             What::Late if when == When::Before => error(500, "InternalError"),
             What::Late => Reply::Silent,

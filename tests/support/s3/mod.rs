@@ -253,7 +253,8 @@ impl Shared {
             return Reply::Whole(Response::error(404, "NoSuchBucket", "the specified bucket does not exist"));
         }
         let refused = self.refuse(head, verb, &key);
-        let about = if verb == Verb::List { head.query.get("prefix").cloned().unwrap_or_default() } else { key.clone() };
+        let about =
+            if verb == Verb::List { head.query.get("prefix").cloned().unwrap_or_default() } else { key.clone() };
         let about = in_lake(&about).unwrap_or(about);
         let class = Class::of(verb, &about);
         if verb == Verb::Create && self.options.races {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{bucket::Verb, http::Head, BUCKET};
+use super::{BUCKET, bucket::Verb, http::Head};
 
 /// What is allowed; everything else is not.
 pub struct Policy {
