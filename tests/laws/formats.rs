@@ -25,8 +25,7 @@ fn fixture(format: u32) -> PathBuf {
 
 /// A copy of a fixture's lake, and an API that says what it said last.
 fn copy(format: u32) -> (Lake, ScriptedApi) {
-    let (lake, api) = (Lake::new(), ScriptedApi::start());
-    lake.copy_from(&fixture(format).join("lake"));
+    let (lake, api) = (Lake::copy_of(&fixture(format).join("lake")), ScriptedApi::start());
     serve(&api, format, 2);
     (lake, api)
 }

@@ -13,4 +13,5 @@ mod quarantine;
 mod race;
 mod records;
 mod returns;
+mod s3;
 mod walk;

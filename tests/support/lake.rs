@@ -31,15 +31,26 @@ impl Lake {
         Self { folder, path }
     }
 
-    /// Makes it a copy of the lake in this folder.
-    pub fn copy_from(&self, folder: &Path) {
+    /// With these files.
+    pub fn of(files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let lake = Self::new();
+        for (file, bytes) in files {
+            let path = lake.path.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        lake
+    }
+
+    /// A copy of the lake in a folder.
+    pub fn copy_of(folder: &Path) -> Self {
         let mut files = Vec::new();
         walk(folder, &mut files);
-        for file in files {
-            let copy = self.path.join(file.strip_prefix(folder).unwrap());
-            fs::create_dir_all(copy.parent().unwrap()).unwrap();
-            fs::copy(file, copy).unwrap();
-        }
+        let read = |file: PathBuf| {
+            let name = file.strip_prefix(folder).unwrap().display().to_string();
+            (name, fs::read(file).unwrap())
+        };
+        Self::of(&files.into_iter().map(read).collect())
     }
 
     /// The folder around it.
