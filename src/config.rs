@@ -20,6 +20,7 @@ use crate::{
     api::{BaseUrl, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
     decode::Zone,
     diff::{Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX},
+    lake::S3Options,
     schema::{Granularity, Resource, SchemaError, Schemas},
 };
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub base_url: BaseUrl,
     /// Where the lake is.
     pub lake: String,
+    /// How to get there, if that is S3.
+    pub s3: S3Options,
     /// How a new lake files its records.
     pub granularity: Granularity,
     /// The resources to sync, in the order in which they are polled.
@@ -146,6 +149,7 @@ const API_SECRET: &str = "LUMETRADE_API_SECRET";
 const BASE_URL: &str = "LUMETRADE_BASE_URL";
 const LAKE: &str = "LUMETRADE_LAKE";
 const THREADS: &str = "LUMETRADE_THREADS";
+const OURS: [&str; 5] = [API_KEY, API_SECRET, BASE_URL, LAKE, THREADS];
 
 /// More threads than this are a mistake.
 const THREADS_MAX: usize = 1024;
@@ -158,7 +162,7 @@ impl Environment {
         let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
         let read = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty()).map(|value| (name, value));
         Self {
-            variables: [API_KEY, API_SECRET, BASE_URL, LAKE, THREADS].into_iter().filter_map(read).collect(),
+            variables: OURS.into_iter().chain(S3Options::VARIABLES).filter_map(read).collect(),
             temporary: std::env::temp_dir(),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         }
@@ -276,6 +280,7 @@ impl Config {
         Ok(Self {
             base_url: base_url.parse()?,
             lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
+            s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
             resources: choose(&schemas, &names)?,
             naive_zone: file.naive_zone.parse().map_err(|error| invalid("naive_zone", &error))?,

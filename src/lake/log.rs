@@ -118,31 +118,22 @@ impl<'a> Log<'a> {
     }
 
     /// The highest number claimed; 0 if none is. A folder that is listed while others write to it may show a late claim
-    /// and not an early one, so a gap is looked at again before it is called one.
+    /// and not an early one, so a gap is looked at again before it is called one; so is a claim that a listing left out.
     async fn last_claim(&self) -> Result<u64, LakeError> {
-        let mut result = self.list_claims().await;
-        for _ in 1..LISTINGS_MAX {
-            if !matches!(result, Err(LakeError::Damaged { .. })) {
-                break;
+        let mut problem = String::new();
+        for _ in 0..LISTINGS_MAX {
+            let claims = self.lake.store.list(&self.layout.log()).await?;
+            let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
+            let (last, count) = numbers.fold((0, 0), |(_, count), number| (number, count + 1));
+            if last != count {
+                problem = format!("{count} claims up to number {last}");
+            } else if self.lake.store.get(&self.layout.claim(last + 1)).await?.is_some() {
+                problem = format!("a listing ends with claim {last}, and there is one more");
+            } else {
+                return Ok(last);
             }
-            result = self.list_claims().await;
         }
-        result
-    }
-
-    async fn list_claims(&self) -> Result<u64, LakeError> {
-        let claims = self.lake.store.list(&self.layout.log()).await?;
-        let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
-        let (mut last, mut count) = (0, 0);
-        for number in numbers {
-            last = number;
-            count += 1;
-        }
-        if last == count {
-            Ok(last)
-        } else {
-            Err(LakeError::damaged(&self.layout.log(), format!("{count} claims up to number {last}")))
-        }
+        Err(LakeError::damaged(&self.layout.log(), problem))
     }
 
     async fn claim(&self, seq: u64) -> Result<Claim, LakeError> {

@@ -4,21 +4,27 @@
 //! read back, and only that decides ([`Store::create`]).
 
 use std::{
+    fmt,
     fs::File,
     io::{Read, Seek, Write},
-    path::Path as FilePath,
+    path::{Path as FilePath, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{
     Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
-    WriteMultipart, local::LocalFileSystem, path::Path,
+    UpdateVersion, WriteMultipart, local::LocalFileSystem, path::Path,
 };
 
-use super::{LakeError, error::is_denial};
+use super::{
+    LakeError, S3Options, bucket,
+    error::{is_denial, is_elsewhere},
+    folder,
+};
 
 /// Attempts at a create before its outcome is given up as unknown.
 const CREATE_ATTEMPTS: u32 = 8;
@@ -36,6 +42,15 @@ pub enum Creation {
     Theirs(Bytes),
 }
 
+/// What a replacement on a condition came to. Both are ordinary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Replacement {
+    /// The object has the new bytes, and this ETag.
+    Done(Option<String>),
+    /// The object is another than the one that was seen.
+    Outdated,
+}
+
 /// An object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
@@ -44,45 +59,64 @@ pub(super) struct Listed {
     pub etag: Option<String>,
 }
 
-/// A place for objects, and the name people know it by.
-#[derive(Debug, Clone)]
+/// A place for objects, and the name people know it by. That is all that prints of it: a client holds credentials.
+#[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: String,
+    /// Where the objects are files.
+    folder: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens a folder, and makes it where `create` says so.
+    /// Opens a folder, which is made where `create` says so, or `s3://bucket/prefix`.
     ///
     /// # Errors
     ///
-    /// [`LakeError::Missing`] if it is not there and not to be made, [`LakeError::Location`] if it cannot be one.
-    pub fn open(location: &str, create: bool) -> Result<Self, LakeError> {
+    /// [`LakeError::Missing`] if the folder is not there and not to be made, [`LakeError::Location`] if there can be no lake.
+    /// Nothing is asked of S3 yet.
+    pub fn open(location: &str, s3: &S3Options, create: bool) -> Result<Self, LakeError> {
         let problem = |problem: String| LakeError::Location { location: location.to_owned(), problem };
-        if let Some((scheme, _)) = location.split_once("://") {
-            return Err(problem(format!("`{scheme}` is no kind of store that this version can use; give a folder")));
+        match location.split_once("://") {
+            Some(("s3", place)) => {
+                let objects = bucket::open(place, s3).map_err(problem)?;
+                Ok(Self::new(objects, location.trim_end_matches('/')))
+            }
+            Some((scheme, _)) => {
+                Err(problem(format!("`{scheme}` is no kind of store; give a folder or s3://bucket/prefix")))
+            }
+            None => {
+                let folder = folder::open(location, create)?;
+                let objects = LocalFileSystem::new_with_prefix(&folder).map_err(|error| problem(error.to_string()))?;
+                Ok(Self { folder: Some(folder), ..Self::new(Arc::new(objects.with_fsync(true)), location) })
+            }
         }
-        let folder = FilePath::new(location);
-        if create {
-            std::fs::create_dir_all(folder).map_err(|source| LakeError::file("make the folder", location, source))?;
-        } else if !folder.is_dir() {
-            return Err(LakeError::Missing { location: location.to_owned() });
-        }
-        let objects =
-            LocalFileSystem::new_with_prefix(folder).map_err(|error| problem(error.to_string()))?.with_fsync(true);
-        Ok(Self::new(Arc::new(objects), location))
     }
 
     /// A lake in any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, location: &str) -> Self {
-        Self { objects, location: location.to_owned() }
+        Self { objects, location: location.to_owned(), folder: None }
     }
 
     /// Where it is, as people write it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// Where the objects are files: refuses links out of the lake, and removes what a crash left before `abandoned`.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Damaged`] for a link, and if the folder cannot be read.
+    pub fn tidy(&self, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder::tidy(folder, abandoned))
+    }
+
+    /// Where the objects are files: fails if a file cannot have a second name.
+    pub(super) fn require_hard_links(&self) -> Result<(), LakeError> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder::require_hard_links(folder))
     }
 
     /// Number and bytes of all objects.
@@ -98,18 +132,27 @@ impl Store {
 
     /// The object's bytes, or `None` if it is not there.
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, LakeError> {
+        Ok(self.get_with_etag(key).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// The same with its ETag.
+    pub(super) async fn get_with_etag(&self, key: &str) -> Result<Option<(Bytes, Option<String>)>, LakeError> {
         self.read(key, GetOptions::default()).await
     }
 
     /// The last `length` bytes of an object, or all of a shorter one.
     pub(super) async fn tail(&self, key: &str, length: u64) -> Result<Option<Bytes>, LakeError> {
-        self.read(key, GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() }).await
+        let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
+        Ok(self.read(key, options).await?.map(|(bytes, _)| bytes))
     }
 
-    async fn read(&self, key: &str, options: GetOptions) -> Result<Option<Bytes>, LakeError> {
+    async fn read(&self, key: &str, options: GetOptions) -> Result<Option<(Bytes, Option<String>)>, LakeError> {
         let error = |source| LakeError::store("read", key, source);
         match self.objects.get_opts(&Path::from(key), options).await {
-            Ok(found) => found.bytes().await.map(Some).map_err(error),
+            Ok(found) => {
+                let etag = found.meta.e_tag.clone();
+                Ok(Some((found.bytes().await.map_err(error)?, etag)))
+            }
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(source) => Err(error(source)),
         }
@@ -174,16 +217,14 @@ impl Store {
             match self.get(key).await {
                 Ok(Some(there)) if there == *bytes => return Ok(Creation::Ours),
                 Ok(Some(there)) => return Ok(Creation::Theirs(there)),
-                Ok(None) if attempt == CREATE_ATTEMPTS || is_denial(&error) => {
+                Ok(None) if attempt == CREATE_ATTEMPTS || is_final(&error) => {
                     return Err(not_created(key, error));
                 }
                 Ok(None) => tracing::debug!(key, attempt, %error, "creating again"),
                 Err(LakeError::Denied { action, key, source }) => {
                     return Err(LakeError::Denied { action, key, source });
                 }
-                Err(_) if attempt == CREATE_ATTEMPTS => {
-                    return Err(LakeError::OutcomeUnknown { key: key.to_owned(), source: error.into() });
-                }
+                Err(_) if attempt == CREATE_ATTEMPTS => return Err(LakeError::outcome_unknown(key, &error)),
                 Err(read) => tracing::debug!(key, attempt, %error, %read, "cannot tell whether it was created"),
             }
             tokio::time::sleep(pause).await;
@@ -198,7 +239,26 @@ impl Store {
         put.map(|written| written.e_tag).map_err(|source| LakeError::store("replace", key, source))
     }
 
-    /// The same with content of any size, holding one part at a time.
+    /// The same, if the object is the one with the ETag `seen`, or is not there if none was. An answer that is lost may make
+    /// one's own replacement look like another's.
+    pub(super) async fn replace_if(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        seen: Option<&str>,
+    ) -> Result<Replacement, LakeError> {
+        let mode = match seen {
+            Some(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
+            None => PutMode::Create,
+        };
+        match self.objects.put_opts(&Path::from(key), bytes.into(), mode.into()).await {
+            Ok(written) => Ok(Replacement::Done(written.e_tag)),
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(Replacement::Outdated),
+            Err(source) => Err(LakeError::store("replace", key, source)),
+        }
+    }
+
+    /// Replaces an object by content of any size, holding one part at a time.
     pub(super) async fn replace_from(
         &self,
         key: &str,
@@ -227,14 +287,24 @@ impl Store {
     }
 }
 
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.location).finish()
+    }
+}
+
+/// Whether a create that failed so would fail again: the store forbids it, or there is no bucket to create in.
+fn is_final(error: &StoreError) -> bool {
+    is_denial(error) || is_elsewhere(error)
+}
+
 /// The error of a create whose object was not there when it was last looked for. A disk that refuses has refused; what was
 /// sent over a network may still arrive.
 fn not_created(key: &str, error: StoreError) -> LakeError {
-    let over = is_denial(&error) || matches!(error, StoreError::Generic { store: "LocalFileSystem", .. });
-    if over {
+    if is_final(&error) || matches!(error, StoreError::Generic { store: "LocalFileSystem", .. }) {
         LakeError::store("create", key, error)
     } else {
-        LakeError::OutcomeUnknown { key: key.to_owned(), source: error.into() }
+        LakeError::outcome_unknown(key, &error)
     }
 }
 
@@ -246,7 +316,7 @@ mod tests {
 
     fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Store::open(folder.path().to_str().unwrap(), true).unwrap();
+        let disk = Store::open(folder.path().to_str().unwrap(), &S3Options::default(), true).unwrap();
         vec![(Store::new(Arc::new(InMemory::new()), "memory"), None), (disk, Some(folder))]
     }
 
@@ -278,8 +348,11 @@ mod tests {
 
     #[test]
     fn a_location_that_is_no_folder_is_refused_with_a_reason() {
-        let message = Store::open("ftp://x/y", true).unwrap_err().to_string();
+        let message = Store::open("ftp://x/y", &S3Options::default(), true).unwrap_err().to_string();
         assert!(message.contains("`ftp` is no kind of store"), "{message}");
-        assert!(matches!(Store::open("/nonexistent/lake", false), Err(LakeError::Missing { .. })));
+        assert!(matches!(
+            Store::open("/nonexistent/lake", &S3Options::default(), false),
+            Err(LakeError::Missing { .. })
+        ));
     }
 }

@@ -14,6 +14,7 @@ mod report;
 use std::{collections::HashSet, path::Path};
 
 pub use ambient::Ambient;
+use chrono::TimeDelta;
 use observation::{Observation, Observed};
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
 
@@ -29,6 +30,8 @@ use crate::{
 
 /// Polls of one resource before a run that always comes second gives up.
 const ATTEMPTS_MAX: u32 = 3;
+/// Age at which a file that was being written is no living writer's any more.
+const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 
 /// Syncs all resources of the settings.
 ///
@@ -54,7 +57,9 @@ pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
 
 async fn open_lake(config: &Config, ambient: &Ambient) -> Result<Lake, Error> {
     let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
-    Ok(Lake::open_or_create(Store::open(&config.lake, true)?, candidate).await?)
+    let store = Store::open(&config.lake, &config.s3, true)?;
+    store.tidy(ambient.now() - ABANDONED_AFTER)?;
+    Ok(Lake::open_or_create(store, candidate).await?)
 }
 
 /// The sync of one resource.
