@@ -110,13 +110,23 @@ impl Store {
     /// # Errors
     ///
     /// [`LakeError::Damaged`] for a link, and if the folder cannot be read.
-    pub fn tidy(&self, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder::tidy(folder, abandoned))
+    pub async fn tidy(&self, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
+        self.in_folder(move |folder| folder::tidy(folder, abandoned)).await
     }
 
     /// Where the objects are files: fails if a file cannot have a second name.
-    pub(super) fn require_hard_links(&self) -> Result<(), LakeError> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder::require_hard_links(folder))
+    pub(super) async fn require_hard_links(&self) -> Result<(), LakeError> {
+        self.in_folder(folder::require_hard_links).await
+    }
+
+    /// Does something in the folder, where there is one, on a thread that may wait for the disk.
+    async fn in_folder(
+        &self,
+        work: impl FnOnce(&FilePath) -> Result<(), LakeError> + Send + 'static,
+    ) -> Result<(), LakeError> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
+        done.map_err(|error| LakeError::io("look through", &self.location, error))?
     }
 
     /// Number and bytes of all objects.
