@@ -83,6 +83,17 @@ pub(super) fn tidy(root: &Path, abandoned: DateTime<Utc>) -> Result<(), LakeErro
     Ok(())
 }
 
+/// Makes the name of a file last, and those of the folders around it: until its folder is synced, a loss of power may take
+/// a file away that everybody has already seen.
+pub(super) fn persist(root: &Path, key: &str) -> Result<(), LakeError> {
+    let path = root.join(key);
+    for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+        let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| LakeError::file("sync the folder of", key, source))?;
+    }
+    Ok(())
+}
+
 /// Whether this is the staged name of an object: its own, `#` and a number.
 fn is_staged(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -29,7 +29,9 @@ use super::{
 /// Attempts at a create before its outcome is given up as unknown.
 const CREATE_ATTEMPTS: u32 = 8;
 /// Pause before the second attempt; it doubles with each further one.
-const CREATE_BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF: Duration = Duration::from_millis(50);
+/// Attempts at a replacement.
+const REPLACE_ATTEMPTS: u32 = 3;
 /// Objects up to this size are replaced in one request, larger ones in parts of this size.
 pub(super) const PART_BYTES: usize = 8 << 20;
 
@@ -117,6 +119,13 @@ impl Store {
     /// Where the objects are files: fails if a file cannot have a second name.
     pub(super) async fn require_hard_links(&self) -> Result<(), LakeError> {
         self.in_folder(folder::require_hard_links).await
+    }
+
+    /// Makes sure that an object which is there stays, whatever happens to this machine. Only a folder needs that: what a
+    /// bucket has shown it keeps.
+    pub(super) async fn persist(&self, key: &str) -> Result<(), LakeError> {
+        let key = key.to_owned();
+        self.in_folder(move |folder| folder::persist(folder, &key)).await
     }
 
     /// Does something in the folder, where there is one, on a thread that may wait for the disk.
@@ -217,7 +226,7 @@ impl Store {
     /// [`LakeError::Denied`] when the store forbids it.
     pub(super) async fn create(&self, key: &str, bytes: &Bytes) -> Result<Creation, LakeError> {
         let path = Path::from(key);
-        let mut pause = CREATE_BACKOFF;
+        let mut pause = BACKOFF;
         let mut attempt = 1;
         loop {
             let payload = PutPayload::from(bytes.clone());
@@ -225,8 +234,10 @@ impl Store {
                 return Ok(Creation::Ours);
             };
             match self.get(key).await {
-                Ok(Some(there)) if there == *bytes => return Ok(Creation::Ours),
-                Ok(Some(there)) => return Ok(Creation::Theirs(there)),
+                Ok(Some(there)) => {
+                    self.persist(key).await?;
+                    return Ok(if there == *bytes { Creation::Ours } else { Creation::Theirs(there) });
+                }
                 Ok(None) if attempt == CREATE_ATTEMPTS || is_final(&error) => {
                     return Err(not_created(key, error));
                 }
@@ -245,26 +256,55 @@ impl Store {
 
     /// Writes an object that may be there already, and can be rebuilt. Returns its ETag.
     pub(super) async fn replace(&self, key: &str, bytes: Bytes) -> Result<Option<String>, LakeError> {
-        let put = self.objects.put(&Path::from(key), bytes.into()).await;
-        put.map(|written| written.e_tag).map_err(|source| LakeError::store("replace", key, source))
+        let path = Path::from(key);
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        loop {
+            let error = match self.objects.put(&path, bytes.clone().into()).await {
+                Ok(written) => return Ok(written.e_tag),
+                Err(error) => error,
+            };
+            if attempt == REPLACE_ATTEMPTS || is_final(&error) {
+                return Err(LakeError::store("replace", key, error));
+            }
+            tracing::debug!(key, attempt, %error, "replacing again");
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
     }
 
-    /// The same, if the object is the one with the ETag `seen`, or is not there if none was. An answer that is lost may make
-    /// one's own replacement look like another's.
+    /// The same, if the object is the one with the ETag `seen`, or is not there if none was. As with a create, only what is
+    /// there afterwards decides.
     pub(super) async fn replace_if(
         &self,
         key: &str,
         bytes: Bytes,
         seen: Option<&str>,
     ) -> Result<Replacement, LakeError> {
+        let path = Path::from(key);
         let mode = match seen {
             Some(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
             None => PutMode::Create,
         };
-        match self.objects.put_opts(&Path::from(key), bytes.into(), mode.into()).await {
-            Ok(written) => Ok(Replacement::Done(written.e_tag)),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(Replacement::Outdated),
-            Err(source) => Err(LakeError::store("replace", key, source)),
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        loop {
+            let error = match self.objects.put_opts(&path, bytes.clone().into(), mode.clone().into()).await {
+                Ok(written) => return Ok(Replacement::Done(written.e_tag)),
+                Err(error) => error,
+            };
+            match self.get_with_etag(key).await? {
+                Some((there, etag)) if there == bytes => return Ok(Replacement::Done(etag)),
+                there if there.as_ref().and_then(|(_, etag)| etag.as_deref()) != seen => {
+                    return Ok(Replacement::Outdated);
+                }
+                _ if attempt == REPLACE_ATTEMPTS || is_final(&error) => {
+                    return Err(LakeError::store("replace", key, error));
+                }
+                _ => tracing::debug!(key, attempt, %error, "replacing again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
         }
     }
 
@@ -317,9 +357,9 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Whether a create that failed so would fail again: the store forbids it, or there is no bucket to create in.
+/// Whether a write that failed so would fail again: the store forbids it or cannot do it, or there is no bucket.
 fn is_final(error: &StoreError) -> bool {
-    is_denial(error) || is_elsewhere(error)
+    is_denial(error) || is_elsewhere(error) || matches!(error, StoreError::NotImplemented { .. })
 }
 
 /// The error of a create whose object was not there when it was last looked for. A disk that refuses has refused; what was
