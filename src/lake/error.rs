@@ -65,6 +65,16 @@ pub enum LakeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Commits that were there have gone.
+    #[error("commit {seq} of {resource} was in the lake and is not any more, as {cache} shows")]
+    RolledBack {
+        /// The resource.
+        resource: String,
+        /// The last commit that is known to have been there.
+        seq: u64,
+        /// The cache that knows it.
+        cache: String,
+    },
     /// A newer version of this program has written the lake.
     #[error("the lake has format {found}, this version writes up to {known}", known = super::FORMAT)]
     NewerFormat {
