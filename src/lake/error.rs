@@ -179,12 +179,21 @@ pub(super) fn summary(error: &object_store::Error) -> String {
         }
         None => text,
     };
+    // The first cause says whether it was a refusal, a reset or a lapse of time, and clients leave it out.
+    let cause = innermost(error).to_string();
+    if !cause.contains('<') && !line.contains(&cause) {
+        line = format!("{line}: {cause}");
+    }
     line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(SUMMARY_CHARS_MAX) {
         line.truncate(end);
         line.push('…');
     }
     line
+}
+
+fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    error.source().map_or(error, innermost)
 }
 
 /// The text of the first element of this name; empty if there is none.
