@@ -10,16 +10,19 @@
 //! there is created once and never overwritten; the cursor is in the object whose creation is the commit; everything else
 //! can be rebuilt from it. Storage and Parquet are used in this module alone.
 
+mod bucket;
 mod claim;
 mod current;
 mod draft;
 mod error;
 mod fold;
+mod folder;
 mod footer;
 mod identity;
 mod layout;
 mod log;
 mod parquet_file;
+mod probe;
 mod quarantine;
 mod spool;
 mod state;
@@ -27,7 +30,9 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wire;
 
+pub use bucket::S3Options;
 pub use current::Projection;
 pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
 pub use error::LakeError;
@@ -35,7 +40,9 @@ pub use fold::last_rows;
 pub use footer::{Commit, CommitKind, Cursor, FORMAT};
 pub use identity::{Identity, Lake};
 pub use log::{Head, Log, Outcome};
+pub use probe::Probe;
 pub use quarantine::{Quarantine, Quarantined};
 pub use state::{load_known, save_known};
 pub use status::ResourceStatus;
+use store::Replacement;
 pub use store::{Creation, Store};

@@ -37,6 +37,9 @@ pub struct Quarantine<'a> {
     spool: &'a Path,
 }
 
+/// Attempts to be the one that writes the next number.
+const ATTEMPTS_MAX: u32 = 16;
+
 const QUARANTINED: &str = "quarantined";
 const RELEASED: &str = "released";
 
@@ -53,7 +56,7 @@ impl<'a> Quarantine<'a> {
     ///
     /// If the quarantine cannot be read or written.
     pub async fn update(&self, rejected: &[Quarantined], poll_id: &str, observed_at: i64) -> Result<usize, LakeError> {
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             let (last, present) = self.fold().await?;
             let rows = difference(&present, rejected);
             if rows.is_empty() {
@@ -65,6 +68,7 @@ impl<'a> Quarantine<'a> {
                 return Ok(rows.len());
             }
         }
+        Err(LakeError::damaged(&self.layout.quarantine(), "every number that a listing shows as free is taken"))
     }
 
     /// The last number, and what is quarantined, with how often.

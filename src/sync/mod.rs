@@ -16,6 +16,7 @@ mod tests;
 use std::{collections::HashSet, path::Path};
 
 pub use ambient::Ambient;
+use chrono::TimeDelta;
 use observation::{Observation, Observed};
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
 
@@ -31,6 +32,8 @@ use crate::{
 
 /// Polls of one resource before a run that always comes second gives up.
 const ATTEMPTS_MAX: u32 = 3;
+/// Age at which a file that was being written is no living writer's any more.
+const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 
 /// Syncs all resources of the settings.
 ///
@@ -40,7 +43,7 @@ const ATTEMPTS_MAX: u32 = 3;
 /// in the report.
 pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
     let client = Client::new(config.base_url.clone(), &config.credentials()?)?;
-    let store = Store::open(&config.lake, true)?;
+    let store = Store::open(&config.lake, &config.s3, true)?;
     sync(config, ambient, &client, store).await
 }
 
@@ -62,6 +65,7 @@ async fn sync<S: Source>(config: &Config, ambient: &Ambient, source: &S, store: 
 
 async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<Lake, Error> {
     let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
+    store.tidy(ambient.now() - ABANDONED_AFTER).await?;
     Ok(Lake::open_or_create(store, candidate).await?)
 }
 

@@ -3,6 +3,7 @@
 mod caches;
 mod empty;
 mod exactness;
+mod formats;
 mod guards;
 mod kill;
 mod limits;
@@ -12,4 +13,5 @@ mod quarantine;
 mod race;
 mod records;
 mod returns;
+mod s3;
 mod walk;
