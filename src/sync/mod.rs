@@ -26,7 +26,10 @@ use crate::{
     decode::{Decoder, Operation, Row, key_hash},
     diff::{Conclusion, Filed, KnownRecord},
     error::Error,
-    lake::{self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store},
+    lake::{
+        self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store,
+        defect::{Defect, has},
+    },
     schema::Resource,
 };
 
@@ -97,6 +100,7 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 
     async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
+        let early = if has(Defect::PollsTooEarly) { Some(self.source.poll(self.resource).await?) } else { None };
         let log = Log::new(self.lake, self.resource);
         let projection = Projection::new(self.lake, self.resource, self.spool());
         let head = log.settle(self.spool()).await?;
@@ -104,7 +108,7 @@ impl<S: Source> ResourceSync<'_, S> {
         if head.seq > 0 {
             projection.advance(&log, &head).await?;
         }
-        let Some(observed) = self.observe(&head).await? else {
+        let Some(observed) = self.observe(&head, early).await? else {
             tracing::info!(resource = self.resource.name, path = self.resource.path, "the API has no such endpoint");
             report.outcome = ResourceOutcome::Absent;
             return Ok(Written::All);
@@ -113,12 +117,16 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 
     /// Polls; `None` if the API lacks the resource and may.
-    async fn observe(&self, head: &Head) -> Result<Option<Observed>, Error> {
+    async fn observe(&self, head: &Head, early: Option<Answer>) -> Result<Option<Observed>, Error> {
         let decoder = self.decoder();
         let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
-        let Answer::Body(mut body) = self.source.poll(self.resource).await? else { return Ok(None) };
+        let answer = match early {
+            Some(answer) => answer,
+            None => self.source.poll(self.resource).await?,
+        };
+        let Answer::Body(mut body) = answer else { return Ok(None) };
         let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts);
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
@@ -198,6 +206,9 @@ impl<S: Source> ResourceSync<'_, S> {
         report.observed(&conclusion, &body, withheld);
         let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
+        if has(Defect::KeepsStateTooEarly) {
+            lake::save_known(self.lake, &self.decoder(), &head, conclusion.known_in_order(), self.spool()).await?;
+        }
         for mut sealed in drafts.seal(&facts)? {
             match log.commit(&mut sealed).await? {
                 Outcome::Committed(next) => head = next,

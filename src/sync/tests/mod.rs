@@ -15,12 +15,14 @@
 
 mod api;
 mod checker;
+mod defects;
 mod figures;
 mod glob;
 mod lists;
 mod plan;
 mod process;
 mod random;
+mod replay;
 mod rows;
 mod runs;
 mod seeds;

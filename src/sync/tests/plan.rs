@@ -1,6 +1,6 @@
 //! What a seed decides beforehand: who runs how often, on what, and how rough it gets.
 
-use super::{lists::KINDS, random::Random};
+use super::random::Random;
 use crate::schema::Granularity;
 
 /// One simulation.
@@ -13,10 +13,12 @@ pub(super) struct Plan {
     pub tick_ms: u64,
     /// How much faster the world's time passes than that of the store and the writers.
     pub speed: u64,
-    /// Indices into [`KINDS`].
+    /// Indices into [`KINDS`](super::lists::KINDS).
     pub kinds: Vec<usize>,
     pub granularity: Granularity,
     pub etags: Etags,
+    /// Whether the store can replace an object on condition that it is the one last seen.
+    pub conditional_replace: bool,
     /// Whether the lake is made before anything fails.
     pub lake_is_there: bool,
     pub weather: Weather,
@@ -56,16 +58,16 @@ impl Weather {
     pub(super) const CALM: Self = Self { writes: 0, reads: 0, crashes: 0, stalls: 0, api: 0 };
 }
 
+/// Which take part together. Trades have the most columns, and take the most time.
+const KINDS_AT_ONCE: [&[usize]; 8] = [&[0], &[0], &[2], &[1], &[0, 2], &[0, 1], &[1, 2], &[0, 1, 2]];
+
 /// Syncs of one resource that a seed has time for, roughly.
 const SYNCS: u64 = 10;
 
 impl Plan {
     pub(super) fn new(random: &mut Random) -> Self {
         let writers = random.pick(&[1, 2, 2, 2, 3, 3]);
-        let mut kinds: Vec<usize> = (0..KINDS.len()).collect();
-        for _ in 0..random.pick(&[0, 1, 1, 2, 2, 2]) {
-            kinds.remove(random.below(kinds.len() as u64) as usize);
-        }
+        let kinds = random.pick(&KINDS_AT_ONCE).to_vec();
         let granularities = [Granularity::Year, Granularity::None, Granularity::Month, Granularity::Month];
         Self {
             writers,
@@ -75,6 +77,7 @@ impl Plan {
             kinds,
             granularity: if random.one_in(12) { Granularity::Day } else { random.pick(&granularities) },
             etags: random.pick(&[Etags::Counted, Etags::OfContent]),
+            conditional_replace: !random.one_in(3),
             lake_is_there: !random.one_in(8),
             weather: Weather {
                 writes: random.pick(&[0, 300, 1_000, 2_000, 4_000]),

@@ -36,7 +36,7 @@ fn whatever_happens_nothing_is_lost_doubled_or_taken_back() {
             if seed >= first + count {
                 break;
             }
-            let verdict = catch_unwind(AssertUnwindSafe(|| simulate(seed)));
+            let verdict = catch_unwind(AssertUnwindSafe(|| simulate(seed, None)));
             let Ok(verdict) = verdict else {
                 failed.store(true, Ordering::Relaxed);
                 println!("seed {seed} panicked; {}", again(seed));

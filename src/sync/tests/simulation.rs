@@ -22,6 +22,7 @@ use super::{
     vandal::{forget, spoil},
     writers::write,
 };
+use crate::lake::defect::{self, Defect};
 
 /// What became of a seed.
 pub(super) struct Verdict {
@@ -35,8 +36,9 @@ pub(super) struct Verdict {
 /// Virtual time after which a simulation should long have ended.
 const END_MS: u64 = 48 * 3_600_000;
 
-/// Simulates a seed.
-pub(super) fn simulate(seed: u64) -> Verdict {
+/// Simulates a seed, with the code as it is or with a defect.
+pub(super) fn simulate(seed: u64, defect: Option<Defect>) -> Verdict {
+    defect::set(defect);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut random = Random::new(seed);

@@ -93,6 +93,9 @@ impl SimulatedStore {
         let Process { who, stage, .. } = process.as_ref();
         process.depart().await;
         let ending = Write::draw(process, &mode);
+        if matches!(mode, Mode::Update(_)) && !stage.plan.conditional_replace {
+            return Err(not_simulated("a replacement on condition"));
+        }
         stage.note(who, "put", key, ending.name(), &bytes);
         stage.figures().count(ending.name());
         if ending != Write::Done {
