@@ -107,7 +107,7 @@ impl Mood {
     fn swing(&mut self, records: &[Record]) {
         let Some(record) = records.get(self.random.below(records.len() as u64) as usize) else { return };
         let key = &record.key;
-        match self.random.below(40) {
+        match self.random.below(25) {
             0..3 if self.hidden.len() < HIDDEN_MAX => drop(self.hidden.insert(key.clone())),
             3..6 => drop(self.hidden.pop_first()),
             6..8 if self.garbled.is_empty() => drop(self.garbled.insert(key.clone(), self.random.one_in(3))),
