@@ -14,20 +14,20 @@ use std::{
     path::Path,
 };
 
-use arrow_array::{Array, RecordBatch, cast::AsArray, types::TimestampMicrosecondType};
+use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError,
-    fold::{row_key, version},
+    fold::row_key,
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
     parquet_file,
     spool::{Spool, Spooled},
 };
 use crate::{
-    decode::{Decoder, Row},
+    decode::{Decoder, Operation, Row, Stamp},
     diff::{Known, KnownRecord},
     schema::{EventPartition, Resource},
 };
@@ -73,10 +73,7 @@ pub async fn load_known(
 ) -> Result<(Known, bool), LakeError> {
     let resource = decoder.resource();
     let layout = Layout::new(resource, lake.identity.granularity);
-    let (cached, mut known) = match lake.store.download(&layout.state(), spool).await? {
-        Some(file) => read(file, &Header::of(lake, decoder, head)).unwrap_or_default(),
-        None => (Head::default(), Known::default()),
-    };
+    let (cached, mut known) = cached(lake, decoder, head, spool).await?.unwrap_or_default();
     if cached.seq == head.seq {
         if cached.sha256 == head.sha256 {
             return Ok((known, false));
@@ -96,6 +93,19 @@ pub async fn load_known(
         }
     }
     Ok((known, true))
+}
+
+/// What the cache holds, and as of which head; `None` unless it is whole, of this lake, resource and schema, and not newer
+/// than `head`.
+pub(super) async fn cached(
+    lake: &Lake,
+    decoder: &Decoder<'_>,
+    head: &Head,
+    spool: &Path,
+) -> Result<Option<(Head, Known)>, LakeError> {
+    let layout = Layout::new(decoder.resource(), lake.identity.granularity);
+    let file = lake.store.download(&layout.state(), spool).await?;
+    Ok(file.and_then(|file| read(file, &Header::of(lake, decoder, head))))
 }
 
 /// Keeps what is known as of `head` for the next run, in this order. Only time is lost if it is not kept.
@@ -157,24 +167,35 @@ fn fold(
     resource: &Resource,
     lake: &Lake,
 ) -> Option<()> {
-    let first_seen_at = batch.column_by_name("_first_seen_at")?.as_primitive_opt::<TimestampMicrosecondType>()?;
     for index in 0..batch.num_rows() {
-        let row = Row::read(batch, index, resource);
-        let record = KnownRecord {
-            key: row_key(batch, index, resource, lake.seed)?,
-            element: 0,
-            digest: row.digest(resource, lake.seed),
-            first_seen_at: first_seen_at.is_valid(index).then(|| first_seen_at.value(index))?,
-            partition,
-            open: row.is_open(resource),
-            removed: version(batch, index)?.removed,
-        };
+        let record = known_record(batch, index, partition, resource, lake)?;
         match known.find(record.key) {
             Some(position) => *known.get_mut(position)? = record,
             None => drop(known.push(record)),
         }
     }
     Some(())
+}
+
+/// What is known of a record once this row of a commit is; `None` if it is no row of this resource.
+pub(super) fn known_record(
+    batch: &RecordBatch,
+    index: usize,
+    partition: EventPartition,
+    resource: &Resource,
+    lake: &Lake,
+) -> Option<KnownRecord> {
+    let stamp = Stamp::read(batch, index)?;
+    let row = Row::read(batch, index, resource);
+    Some(KnownRecord {
+        key: row_key(batch, index, resource, lake.seed)?,
+        element: 0,
+        digest: row.digest(resource, lake.seed),
+        first_seen_at: stamp.first_seen_at,
+        partition,
+        open: row.is_open(resource),
+        removed: stamp.operation == Operation::Removed,
+    })
 }
 
 /// The head and the records of a cache; `None` unless it is whole and of this lake, resource and schema, and not newer

@@ -44,6 +44,13 @@ pub(super) struct Listed {
     pub etag: Option<String>,
 }
 
+/// What lies directly in a folder, sorted by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Folder {
+    pub folders: Vec<String>,
+    pub objects: Vec<String>,
+}
+
 /// A place for objects, and the name people know it by.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -151,6 +158,17 @@ impl Store {
             .collect();
         listed.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(listed)
+    }
+
+    /// What lies directly in a folder: its folders and its objects, by key.
+    pub(super) async fn folder(&self, folder: &str) -> Result<Folder, LakeError> {
+        let listed = self.objects.list_with_delimiter(Some(&Path::from(folder))).await;
+        let listed = listed.map_err(|source| LakeError::store("list", folder, source))?;
+        let mut folders: Vec<_> = listed.common_prefixes.iter().map(ToString::to_string).collect();
+        let mut objects: Vec<_> = listed.objects.iter().map(|meta| meta.location.to_string()).collect();
+        folders.sort();
+        objects.sort();
+        Ok(Folder { folders, objects })
     }
 
     /// Creates an object that must not be there yet.
@@ -272,6 +290,10 @@ mod tests {
             assert_eq!(listed[0], Listed { key: "x/y".into(), size: 1, etag });
             assert_eq!(listed[1], Listed { key: "x/z".into(), size: large.len() as u64, etag: large_etag });
             assert_eq!(store.list("nothing").await.unwrap(), []);
+            store.replace("x/deep/er", Bytes::new()).await.unwrap();
+            let folder = Folder { folders: vec!["x/deep".into()], objects: vec!["x/y".into(), "x/z".into()] };
+            assert_eq!(store.folder("x").await.unwrap(), folder);
+            assert_eq!(store.folder("nothing").await.unwrap(), Folder::default());
             assert_eq!(store.tail("x/z", 3).await.unwrap().unwrap(), Bytes::from_static(&[7, 7, 7]));
         }
     }
