@@ -27,6 +27,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use current::Projection;
 pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
@@ -39,3 +40,4 @@ pub use quarantine::{Quarantine, Quarantined};
 pub use state::{load_known, save_known};
 pub use status::ResourceStatus;
 pub use store::{Creation, Store};
+pub use verify::{Depth, Figures, Finding, Law, Note, Verification};

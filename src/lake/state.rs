@@ -20,14 +20,13 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError,
-    fold::row_key,
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
     parquet_file,
     spool::{Spool, Spooled},
 };
 use crate::{
-    decode::{Decoder, Operation, Row, Stamp},
+    decode::{Decoder, Operation, Row, Stamp, key_hash},
     diff::{Known, KnownRecord},
     schema::{EventPartition, Resource},
 };
@@ -168,7 +167,8 @@ fn fold(
     lake: &Lake,
 ) -> Option<()> {
     for index in 0..batch.num_rows() {
-        let record = known_record(batch, index, partition, resource, lake)?;
+        let row = Row::read(batch, index, resource);
+        let record = known_record(&row, Stamp::read(batch, index)?, partition, resource, lake)?;
         match known.find(record.key) {
             Some(position) => *known.get_mut(position)? = record,
             None => drop(known.push(record)),
@@ -177,18 +177,16 @@ fn fold(
     Some(())
 }
 
-/// What is known of a record once this row of a commit is; `None` if it is no row of this resource.
+/// What is known of a record by a row of a commit; `None` if the row has no key.
 pub(super) fn known_record(
-    batch: &RecordBatch,
-    index: usize,
+    row: &Row<'_>,
+    stamp: Stamp<'_>,
     partition: EventPartition,
     resource: &Resource,
     lake: &Lake,
 ) -> Option<KnownRecord> {
-    let stamp = Stamp::read(batch, index)?;
-    let row = Row::read(batch, index, resource);
     Some(KnownRecord {
-        key: row_key(batch, index, resource, lake.seed)?,
+        key: key_hash(lake.seed, row.key(resource)?),
         element: 0,
         digest: row.digest(resource, lake.seed),
         first_seen_at: stamp.first_seen_at,
