@@ -13,6 +13,7 @@
 mod bucket;
 mod claim;
 mod current;
+pub(crate) mod defect;
 mod draft;
 mod error;
 mod fold;
