@@ -35,7 +35,7 @@ use self::{
     http::{Head, Reply, Response},
     policy::Policy,
 };
-use super::program::S3Location;
+use super::program::{KEY, S3Location, SECRET};
 
 /// The bucket's name, and the prefix of the lake in it.
 pub const BUCKET: &str = "lake";
@@ -45,6 +45,9 @@ pub const REGION: &str = "eu-test-1";
 pub const ACCESS_KEY: &str = "AKIACANARYACCESSKEY";
 pub const SECRET_KEY: &str = "canary/secret+access/key";
 pub const SESSION_TOKEN: &str = "canary/session+token==";
+
+/// What no output and no object may hold: the secrets of this server, and of the sandbox.
+pub const SECRETS: [&str; 4] = [SECRET_KEY, SESSION_TOKEN, KEY, SECRET];
 
 /// Objects in a page of a listing: so few that every listing of some length has several.
 const PAGE: usize = 7;
