@@ -7,4 +7,6 @@ pub mod program;
 pub mod random;
 pub mod rows;
 pub mod sandbox;
+pub mod strace;
 pub mod tables;
+pub mod tiny;
