@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
+    BackoffConfig, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     path::Path,
     prefix::PrefixStore,
 };
 use secrecy::{ExposeSecret, SecretString};
+
+use super::wire::Wire;
 
 /// Time to connect to the store.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,6 +20,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const RETRIES_MAX: usize = 5;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// The variables that are for the wire: to connect, and for one request.
+const TIMEOUTS: [&str; 2] = ["AWS_CONNECT_TIMEOUT", "AWS_TIMEOUT"];
 
 /// What the environment says of S3. Values do not print.
 #[derive(Clone, Default)]
@@ -60,6 +65,11 @@ impl S3Options {
         self.0.get(name).map(ExposeSecret::expose_secret)
     }
 
+    fn timeout(&self, name: &str) -> Result<Option<Duration>, String> {
+        let duration = |text| humantime::parse_duration(text).map_err(|error| format!("{name}: {error}"));
+        self.get(name).map(duration).transpose()
+    }
+
     fn endpoint(&self) -> Option<&str> {
         self.get("AWS_ENDPOINT_URL_S3").or_else(|| self.get("AWS_ENDPOINT_URL"))
     }
@@ -78,20 +88,23 @@ pub(super) fn open(bucket_and_prefix: &str, options: &S3Options) -> Result<Arc<d
         return Err("it names no bucket".to_owned());
     }
     let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|error| error.to_string())?;
-    let mut client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retries());
     for (name, value) in &options.0 {
-        let key: AmazonS3ConfigKey = name.to_ascii_lowercase().parse().map_err(|_| format!("{name} means nothing"))?;
-        match key {
-            AmazonS3ConfigKey::Client(key) => client = client.with_config(key, value.expose_secret()),
-            key => builder = builder.with_config(key, value.expose_secret()),
+        if TIMEOUTS.contains(name) {
+            continue;
         }
+        let key: AmazonS3ConfigKey = name.to_ascii_lowercase().parse().map_err(|_| format!("{name} means nothing"))?;
+        builder = builder.with_config(key, value.expose_secret());
     }
     if options.endpoint().is_some_and(is_loopback) {
-        client = client.with_allow_http(true);
+        builder = builder.with_allow_http(true);
     }
+    let connector = Wire {
+        connect_timeout: options.timeout(TIMEOUTS[0])?.unwrap_or(CONNECT_TIMEOUT),
+        request_timeout: options.timeout(TIMEOUTS[1])?.unwrap_or(REQUEST_TIMEOUT),
+    };
     // An error of the builder may quote a value, but only one that is no secret: a flag, a time, a URL.
-    let bucket = builder.with_client_options(client).build().map_err(|error| error.to_string())?;
+    let bucket = builder.with_http_connector(connector).build().map_err(|error| error.to_string())?;
     Ok(if prefix.as_ref().is_empty() { Arc::new(bucket) } else { Arc::new(PrefixStore::new(bucket, prefix)) })
 }
 
@@ -120,11 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_means_something_to_the_client() {
+    fn every_variable_means_something() {
         for name in S3Options::VARIABLES {
             let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
-            assert!(key.is_ok(), "{name}");
+            assert!(key.is_ok() || TIMEOUTS.contains(&name), "{name}");
         }
+        assert!(TIMEOUTS.iter().all(|name| S3Options::VARIABLES.contains(name)));
     }
 
     #[test]
@@ -139,7 +153,7 @@ mod tests {
         let rows = [
             ("", &[][..], "names no bucket"),
             ("bucket/a//b", &[], "empty path segment"),
-            ("bucket", &[("AWS_TIMEOUT", "soon")], "soon"),
+            ("bucket", &[("AWS_TIMEOUT", "soon")], "AWS_TIMEOUT"),
             ("bucket", &[("AWS_ACCESS_KEY_ID", "canary-id")], "SecretAccessKey"),
         ];
         for (location, variables, reason) in rows {

@@ -159,15 +159,28 @@ impl LakeError {
     }
 }
 
-/// What a store says, on one line: servers answer with pages of markup.
+/// What a store says, on one line: of an error in XML, as S3 answers with, only its code and message.
 pub(super) fn summary(error: &object_store::Error) -> String {
     let text = error.to_string();
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = match text.split_once("<?xml").or_else(|| text.split_once("<Error>")) {
+        Some((before, xml)) => {
+            let parts = [before.trim_end_matches([' ', ':']), element(xml, "Code"), element(xml, "Message")];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+        }
+        None => text,
+    };
+    line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(SUMMARY_CHARS_MAX) {
         line.truncate(end);
         line.push('…');
     }
     line
+}
+
+/// The text of the first element of this name; empty if there is none.
+fn element<'x>(xml: &'x str, name: &str) -> &'x str {
+    let inner = xml.split_once(&format!("<{name}>")).map_or("", |(_, rest)| rest);
+    inner.split_once(&format!("</{name}>")).map_or("", |(text, _)| text)
 }
 
 /// Some stores say so by a variant; the local one hides the operating system's error at the end of the chain; S3 has more
@@ -199,4 +212,27 @@ pub(super) fn is_elsewhere(error: &object_store::Error) -> bool {
 fn says_any(error: &object_store::Error, texts: &[&str]) -> bool {
     matches!(error, object_store::Error::Generic { store: "S3", .. })
         && texts.iter().any(|text| error.to_string().contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_says_is_told_on_one_short_line() {
+        let error = |text: String| object_store::Error::Generic { store: "S3", source: text.into() };
+        let xml = "<?xml version=\"1.0\"?>\n<Error>\n<Code>SlowDown</Code><Message>Please\nwait</Message></Error>";
+        let rows = [
+            (
+                format!("status code: 503: {xml}"),
+                "Generic S3 error: status code: 503: SlowDown: Please wait".to_owned(),
+            ),
+            ("status code: 503: <Error></Error>".to_owned(), "Generic S3 error: status code: 503".to_owned()),
+            ("reset\nby peer".to_owned(), "Generic S3 error: reset by peer".to_owned()),
+        ];
+        for (said, told) in rows {
+            assert_eq!(summary(&error(said)), told);
+        }
+        assert_eq!(summary(&error("ä".repeat(1000))).chars().count(), SUMMARY_CHARS_MAX + 1);
+    }
 }

@@ -24,20 +24,37 @@ pub(super) fn open(location: &str, create: bool) -> Result<PathBuf, LakeError> {
     folder.canonicalize().map_err(|source| LakeError::file("open the folder", location, source))
 }
 
-/// Fails unless files can have a second name here, which is what makes a commit atomic.
+/// Fails unless files can have a second name here, which is what makes a commit atomic. Both names are staged ones, so that
+/// what a crash leaves of the trial is removed like any other.
 pub(super) fn require_hard_links(root: &Path) -> Result<(), LakeError> {
     let location = root.display().to_string();
-    let file =
-        tempfile::NamedTempFile::new_in(root).map_err(|source| LakeError::file("write to", &location, source))?;
-    let second = file.path().with_extension("link");
-    match fs::hard_link(file.path(), &second) {
-        Ok(()) => {
-            fs::remove_file(&second).map_err(|source| LakeError::file("remove", &second.display().to_string(), source))
-        }
-        Err(error) => Err(LakeError::Contract {
+    let first = create_trial(root).map_err(|source| LakeError::file("write to", &location, source))?;
+    let second = first.with_extension("second#1");
+    let linked = fs::hard_link(&first, &second);
+    // The first name goes last: who has it owns both.
+    for name in [&second, &first] {
+        let removed = fs::remove_file(name).or_else(unless_gone);
+        removed.map_err(|source| LakeError::file("remove", &name.display().to_string(), source))?;
+    }
+    linked.map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => LakeError::Contract {
             location,
-            law: format!("its file system makes no hard links ({error}), so no commit can be atomic"),
-        }),
+            law: format!("its file system makes no hard links ({source}), so no commit can be atomic"),
+        },
+        _ => LakeError::file("make a hard link in", &location, source),
+    })
+}
+
+/// A new file of a name that no other run has.
+fn create_trial(root: &Path) -> io::Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let path = root.join(format!("trial-{number}.first#1"));
+        match fs::File::create_new(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -62,6 +79,17 @@ pub(super) fn tidy(root: &Path, abandoned: DateTime<Utc>) -> Result<(), LakeErro
                 fs::remove_file(entry.path()).or_else(unless_gone).map_err(failed)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Makes the name of a file last, and those of the folders around it: until its folder is synced, a loss of power may take
+/// a file away that everybody has already seen.
+pub(super) fn persist(root: &Path, key: &str) -> Result<(), LakeError> {
+    let path = root.join(key);
+    for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+        let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| LakeError::file("sync the folder of", key, source))?;
     }
     Ok(())
 }

@@ -74,21 +74,34 @@ impl<'a> Log<'a> {
     }
 
     /// Finds the head, and closes the last claim with a void if its object is missing. What is there afterwards, void or a
-    /// slow writer's rows, is final. `spool` is a folder for temporary files.
+    /// slow writer's rows, is final, and made to last before anything is built upon it. `spool` is a folder for temporary
+    /// files.
     ///
     /// # Errors
     ///
     /// As [`head`](Self::head), and whatever the store fails with.
     pub async fn settle(&self, spool: &Path) -> Result<Head, LakeError> {
         let last = self.last_claim().await?;
-        if let Some(head) = self.read(last).await? {
-            return Ok(head);
+        if last == 0 {
+            return Ok(Head::default());
         }
-        let before = self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1))?;
         let claim = self.claim(last).await?;
-        tracing::warn!(resource = self.layout.resource(), seq = last, "closing a claim that its writer left open");
-        self.lake.store.create(&claim.key, &self.void(last, before, spool)?).await?;
-        self.read(last).await?.ok_or_else(|| self.gap(last))
+        let head = match self.read_claimed(&claim).await? {
+            Some(head) => head,
+            None => {
+                let before = self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1))?;
+                tracing::warn!(
+                    resource = self.layout.resource(),
+                    seq = last,
+                    "closing a claim that its writer left open"
+                );
+                self.lake.store.create(&claim.key, &self.void(last, before, spool)?).await?;
+                self.read_claimed(&claim).await?.ok_or_else(|| self.gap(last))?
+            }
+        };
+        self.lake.store.persist(&self.layout.claim(last)).await?;
+        self.lake.store.persist(&claim.key).await?;
+        Ok(head)
     }
 
     /// Commits an object, whose number must follow the head's.
@@ -153,14 +166,17 @@ impl<'a> Log<'a> {
         if seq == 0 {
             return Ok(Some(Head::default()));
         }
-        let claim = self.claim(seq).await?;
+        self.read_claimed(&self.claim(seq).await?).await
+    }
+
+    async fn read_claimed(&self, claim: &Claim) -> Result<Option<Head>, LakeError> {
         let Some(commit) = read_commit(self.lake, &claim.key).await? else { return Ok(None) };
-        self.check(&claim, &commit)?;
+        self.check(claim, &commit)?;
         let sha256 = match commit.kind {
-            CommitKind::Changes | CommitKind::Removals => claim.sha256,
+            CommitKind::Changes | CommitKind::Removals => claim.sha256.clone(),
             CommitKind::Void => self.sha256_of(&claim.key).await?,
         };
-        Ok(Some(Head { seq, sha256: Some(sha256), cursor: commit.cursor }))
+        Ok(Some(Head { seq: claim.seq, sha256: Some(sha256), cursor: commit.cursor }))
     }
 
     fn check(&self, claim: &Claim, commit: &Commit) -> Result<(), LakeError> {

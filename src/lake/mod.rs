@@ -30,6 +30,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use bucket::S3Options;
 pub use current::Projection;

@@ -30,7 +30,7 @@ pub struct Probe {
 ///
 /// [`LakeError::Contract`] with the law that is broken, and whatever the store fails with.
 pub(super) async fn probe(store: &Store, name: &str, at: DateTime<Utc>) -> Result<Probe, LakeError> {
-    store.require_hard_links()?;
+    store.require_hard_links().await?;
     let broken = |law: String| LakeError::Contract { location: store.location().to_owned(), law };
     let twice = layout::probe(name, "twice");
     let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));

@@ -29,9 +29,11 @@ use super::{
 /// Attempts at a create before its outcome is given up as unknown.
 const CREATE_ATTEMPTS: u32 = 8;
 /// Pause before the second attempt; it doubles with each further one.
-const CREATE_BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF: Duration = Duration::from_millis(50);
+/// Attempts at a replacement.
+const REPLACE_ATTEMPTS: u32 = 3;
 /// Objects up to this size are replaced in one request, larger ones in parts of this size.
-const PART_BYTES: usize = 8 << 20;
+pub(super) const PART_BYTES: usize = 8 << 20;
 
 /// What a create came to. Both are ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,13 +112,30 @@ impl Store {
     /// # Errors
     ///
     /// [`LakeError::Damaged`] for a link, and if the folder cannot be read.
-    pub fn tidy(&self, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder::tidy(folder, abandoned))
+    pub async fn tidy(&self, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
+        self.in_folder(move |folder| folder::tidy(folder, abandoned)).await
     }
 
     /// Where the objects are files: fails if a file cannot have a second name.
-    pub(super) fn require_hard_links(&self) -> Result<(), LakeError> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder::require_hard_links(folder))
+    pub(super) async fn require_hard_links(&self) -> Result<(), LakeError> {
+        self.in_folder(folder::require_hard_links).await
+    }
+
+    /// Makes sure that an object which is there stays, whatever happens to this machine. Only a folder needs that: what a
+    /// bucket has shown it keeps.
+    pub(super) async fn persist(&self, key: &str) -> Result<(), LakeError> {
+        let key = key.to_owned();
+        self.in_folder(move |folder| folder::persist(folder, &key)).await
+    }
+
+    /// Does something in the folder, where there is one, on a thread that may wait for the disk.
+    async fn in_folder(
+        &self,
+        work: impl FnOnce(&FilePath) -> Result<(), LakeError> + Send + 'static,
+    ) -> Result<(), LakeError> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
+        done.map_err(|error| LakeError::io("look through", &self.location, error))?
     }
 
     /// Number and bytes of all objects.
@@ -207,7 +226,7 @@ impl Store {
     /// [`LakeError::Denied`] when the store forbids it.
     pub(super) async fn create(&self, key: &str, bytes: &Bytes) -> Result<Creation, LakeError> {
         let path = Path::from(key);
-        let mut pause = CREATE_BACKOFF;
+        let mut pause = BACKOFF;
         let mut attempt = 1;
         loop {
             let payload = PutPayload::from(bytes.clone());
@@ -215,8 +234,10 @@ impl Store {
                 return Ok(Creation::Ours);
             };
             match self.get(key).await {
-                Ok(Some(there)) if there == *bytes => return Ok(Creation::Ours),
-                Ok(Some(there)) => return Ok(Creation::Theirs(there)),
+                Ok(Some(there)) => {
+                    self.persist(key).await?;
+                    return Ok(if there == *bytes { Creation::Ours } else { Creation::Theirs(there) });
+                }
                 Ok(None) if attempt == CREATE_ATTEMPTS || is_final(&error) => {
                     return Err(not_created(key, error));
                 }
@@ -235,26 +256,55 @@ impl Store {
 
     /// Writes an object that may be there already, and can be rebuilt. Returns its ETag.
     pub(super) async fn replace(&self, key: &str, bytes: Bytes) -> Result<Option<String>, LakeError> {
-        let put = self.objects.put(&Path::from(key), bytes.into()).await;
-        put.map(|written| written.e_tag).map_err(|source| LakeError::store("replace", key, source))
+        let path = Path::from(key);
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        loop {
+            let error = match self.objects.put(&path, bytes.clone().into()).await {
+                Ok(written) => return Ok(written.e_tag),
+                Err(error) => error,
+            };
+            if attempt == REPLACE_ATTEMPTS || is_final(&error) {
+                return Err(LakeError::store("replace", key, error));
+            }
+            tracing::debug!(key, attempt, %error, "replacing again");
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
     }
 
-    /// The same, if the object is the one with the ETag `seen`, or is not there if none was. An answer that is lost may make
-    /// one's own replacement look like another's.
+    /// The same, if the object is the one with the ETag `seen`, or is not there if none was. As with a create, only what is
+    /// there afterwards decides.
     pub(super) async fn replace_if(
         &self,
         key: &str,
         bytes: Bytes,
         seen: Option<&str>,
     ) -> Result<Replacement, LakeError> {
+        let path = Path::from(key);
         let mode = match seen {
             Some(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
             None => PutMode::Create,
         };
-        match self.objects.put_opts(&Path::from(key), bytes.into(), mode.into()).await {
-            Ok(written) => Ok(Replacement::Done(written.e_tag)),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(Replacement::Outdated),
-            Err(source) => Err(LakeError::store("replace", key, source)),
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        loop {
+            let error = match self.objects.put_opts(&path, bytes.clone().into(), mode.clone().into()).await {
+                Ok(written) => return Ok(Replacement::Done(written.e_tag)),
+                Err(error) => error,
+            };
+            match self.get_with_etag(key).await? {
+                Some((there, etag)) if there == bytes => return Ok(Replacement::Done(etag)),
+                there if there.as_ref().and_then(|(_, etag)| etag.as_deref()) != seen => {
+                    return Ok(Replacement::Outdated);
+                }
+                _ if attempt == REPLACE_ATTEMPTS || is_final(&error) => {
+                    return Err(LakeError::store("replace", key, error));
+                }
+                _ => tracing::debug!(key, attempt, %error, "replacing again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
         }
     }
 
@@ -283,7 +333,21 @@ impl Store {
             upload.wait_for_capacity(1).await.map_err(error)?;
             upload.write(&part[..read]);
         }
-        upload.finish().await.map(|written| written.e_tag).map_err(error)
+        let written = upload.finish().await.map_err(error)?;
+        match written.e_tag.filter(|etag| !etag.is_empty()) {
+            Some(etag) => Ok(Some(etag)),
+            None => self.etag_of_upload(key, size).await,
+        }
+    }
+
+    /// The ETag of an object just uploaded in parts, which Ceph's gateway leaves out of its answer. `None` if the object has
+    /// another size, and so is another's.
+    async fn etag_of_upload(&self, key: &str, size: u64) -> Result<Option<String>, LakeError> {
+        match self.objects.head(&Path::from(key)).await {
+            Ok(meta) => Ok(meta.e_tag.filter(|_| meta.size == size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(source) => Err(LakeError::store("read", key, source)),
+        }
     }
 }
 
@@ -293,9 +357,9 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Whether a create that failed so would fail again: the store forbids it, or there is no bucket to create in.
+/// Whether a write that failed so would fail again: the store forbids it or cannot do it, or there is no bucket.
 fn is_final(error: &StoreError) -> bool {
-    is_denial(error) || is_elsewhere(error)
+    is_denial(error) || is_elsewhere(error) || matches!(error, StoreError::NotImplemented { .. })
 }
 
 /// The error of a create whose object was not there when it was last looked for. A disk that refuses has refused; what was
@@ -305,54 +369,5 @@ fn not_created(key: &str, error: StoreError) -> LakeError {
         LakeError::store("create", key, error)
     } else {
         LakeError::outcome_unknown(key, &error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Store::open(folder.path().to_str().unwrap(), &S3Options::default(), true).unwrap();
-        vec![(Store::new(Arc::new(InMemory::new()), "memory"), None), (disk, Some(folder))]
-    }
-
-    #[tokio::test]
-    async fn a_create_wins_once_and_shows_the_loser_what_is_there() {
-        for (store, _folder) in stores() {
-            let (mine, other) = (Bytes::from_static(b"mine"), Bytes::from_static(b"other"));
-            assert_eq!(store.create("a/b", &mine).await.unwrap(), Creation::Ours);
-            assert_eq!(store.create("a/b", &mine).await.unwrap(), Creation::Ours);
-            assert_eq!(store.create("a/b", &other).await.unwrap(), Creation::Theirs(mine.clone()));
-            assert_eq!(store.get("a/b").await.unwrap(), Some(mine));
-            assert_eq!(store.get("a/c").await.unwrap(), None);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_listing_shows_what_a_replacement_returned() {
-        for (store, _folder) in stores() {
-            let etag = store.replace("x/y", Bytes::from_static(b"1")).await.unwrap();
-            let large = vec![7; PART_BYTES + 1];
-            let large_etag = store.replace_from("x/z", large.as_slice(), large.len() as u64).await.unwrap();
-            let listed = store.list("x").await.unwrap();
-            assert_eq!(listed[0], Listed { key: "x/y".into(), size: 1, etag });
-            assert_eq!(listed[1], Listed { key: "x/z".into(), size: large.len() as u64, etag: large_etag });
-            assert_eq!(store.list("nothing").await.unwrap(), []);
-            assert_eq!(store.tail("x/z", 3).await.unwrap().unwrap(), Bytes::from_static(&[7, 7, 7]));
-        }
-    }
-
-    #[test]
-    fn a_location_that_is_no_folder_is_refused_with_a_reason() {
-        let message = Store::open("ftp://x/y", &S3Options::default(), true).unwrap_err().to_string();
-        assert!(message.contains("`ftp` is no kind of store"), "{message}");
-        assert!(matches!(
-            Store::open("/nonexistent/lake", &S3Options::default(), false),
-            Err(LakeError::Missing { .. })
-        ));
     }
 }

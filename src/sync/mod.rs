@@ -58,7 +58,7 @@ pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
 async fn open_lake(config: &Config, ambient: &Ambient) -> Result<Lake, Error> {
     let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
     let store = Store::open(&config.lake, &config.s3, true)?;
-    store.tidy(ambient.now() - ABANDONED_AFTER)?;
+    store.tidy(ambient.now() - ABANDONED_AFTER).await?;
     Ok(Lake::open_or_create(store, candidate).await?)
 }
 

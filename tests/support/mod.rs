@@ -6,6 +6,7 @@ pub mod lake;
 pub mod program;
 pub mod random;
 pub mod rows;
+pub mod s3;
 pub mod sandbox;
 pub mod strace;
 pub mod tables;

@@ -111,6 +111,13 @@ pub struct Sync {
     command: Command,
 }
 
+/// A lake in a bucket, and the environment in which a command finds it.
+#[derive(Debug, Clone)]
+pub struct S3Location {
+    pub location: String,
+    pub environment: BTreeMap<&'static str, String>,
+}
+
 /// A `sync --json` that has ended.
 #[derive(Debug)]
 pub struct Synced {
@@ -124,6 +131,13 @@ impl Sync {
     pub fn new(lake: &Lake, base_url: &str) -> Self {
         let mut command = program(lake.folder());
         command.args(["sync", "--json", "--base-url", base_url, "--lake"]).arg(lake.path());
+        Self { command }
+    }
+
+    /// Of all resources, into a lake in a bucket, with what its environment says of it. It runs in `folder`.
+    pub fn into_bucket(folder: &Path, s3: &S3Location, base_url: &str) -> Self {
+        let mut command = program(folder);
+        command.args(["sync", "--json", "--base-url", base_url, "--lake", &s3.location]).envs(&s3.environment);
         Self { command }
     }
 

@@ -61,6 +61,18 @@ pub struct Held {
     pub misfiled: u64,
 }
 
+impl Held {
+    pub fn changes_of(&self, resource: &str) -> &BTreeMap<String, u32> {
+        self.changes.get(resource).unwrap_or(&NONE)
+    }
+
+    pub fn current_of(&self, resource: &str) -> &BTreeMap<String, u32> {
+        self.current.get(resource).unwrap_or(&NONE)
+    }
+}
+
+static NONE: BTreeMap<String, u32> = BTreeMap::new();
+
 /// Makes the API list what there is at this time.
 pub fn serve(api: &ScriptedApi, time: Time) {
     let trade = |(id, month, status, amount, fills): &Trade| {

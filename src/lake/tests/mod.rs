@@ -1,7 +1,9 @@
 //! The commit protocol, the caches and the projection, on a store in memory.
 
+mod conformance;
 mod faulty;
 mod probe;
+mod radosgw;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
