@@ -98,7 +98,7 @@ impl Tracer {
 
     /// Runs a command to its end, and lists its calls on files below these folders, in their order.
     pub fn record(&self, command: &Command, folders: &[&Path]) -> (Ended, Vec<Recorded>) {
-        let ended = self.run(command, ["-e", "trace=%file,%desc"]);
+        let ended = self.run(command, ["--seccomp-bpf", "-e", "trace=%file,%desc"]);
         let (mut on_path, mut by_thread, mut reached) = (HashMap::new(), HashMap::new(), HashSet::new());
         let mut recorded = Vec::new();
         for line in fs::read_to_string(&self.trace).unwrap().lines() {
@@ -128,6 +128,10 @@ impl Tracer {
             Fault::EverAfter(error) => format!("inject={call}:error={error}:when={nth}+"),
         };
         let mut options: Vec<&OsStr> = vec!["-e".as_ref(), calls.as_ref(), "-e".as_ref(), inject.as_ref()];
+        // Stopping at no other calls is quicker, but then signals are not delivered.
+        if fault != Fault::Kill {
+            options.push("--seccomp-bpf".as_ref());
+        }
         if !path.as_os_str().is_empty() {
             options.extend(["-P".as_ref(), path.as_os_str()]);
         }
@@ -145,7 +149,7 @@ impl Tracer {
             starter.extend(MOUNT.map(OsString::from));
             starter.push(folder.into());
         }
-        starter.extend(["strace", "--seccomp-bpf", "-f", "-y", "-qq", "-o"].map(OsString::from));
+        starter.extend(["strace", "-f", "-y", "-qq", "-o"].map(OsString::from));
         starter.push((&self.trace).into());
         starter.extend(options.into_iter().map(|option| option.as_ref().to_owned()));
         end(spawn(&mut behind(starter, command)))
@@ -169,30 +173,6 @@ fn count<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K) -> usi
     let count = counts.entry(key).or_default();
     *count += 1;
     *count
-}
-
-/// Runs a command with a fault at a point.
-pub fn strike(command: &Command, point: &Point, fault: Fault, trace: &Path) -> Struck {
-    let Point { call, path, nth, .. } = point;
-    let after = if matches!(fault, Fault::EverAfter(_)) { "+" } else { "" };
-    let calls = format!("trace={call}");
-    let inject = format!("inject={call}:{}{nth}{after}", fault.expression());
-    let mut options: Vec<&OsStr> = vec!["-e".as_ref(), calls.as_ref(), "-e".as_ref(), inject.as_ref()];
-    if !path.as_os_str().is_empty() {
-        options.extend(["-P".as_ref(), path.as_os_str()]);
-    }
-    let ended = under_strace(command, trace, options);
-    let text = fs::read_to_string(trace).unwrap();
-    // A call that kills has no value.
-    let is_met = |line: &&str| line.ends_with("(INJECTED)") || (fault == Fault::Kill && line.ends_with("= ?"));
-    Struck { ended, met: text.lines().filter(is_met).map(str::to_owned).collect() }
-}
-
-fn under_strace<S: AsRef<OsStr>>(command: &Command, trace: &Path, options: impl IntoIterator<Item = S>) -> Ended {
-    require();
-    let quiet = ["strace", "--seccomp-bpf", "-f", "-y", "-qq", "-o"].map(OsString::from);
-    let starter = quiet.into_iter().chain([trace.into()]).chain(options.into_iter().map(|o| o.as_ref().to_owned()));
-    end(spawn(&mut behind(starter, command)))
 }
 
 /// A call's name and its arguments.
@@ -227,7 +207,8 @@ fn require_strace() {
         let is_there = || Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
         if !is_there() {
             let install = Command::new("apt-get").args(["install", "-y", "strace"]).output();
-            let told = install.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
+            let told =
+                install.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
             assert!(is_there(), "the tests need strace (Debian: apt install strace)\n{told}");
         }
     });

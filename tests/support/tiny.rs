@@ -40,7 +40,8 @@ const TRADES: [&[Trade]; 2] = [
         ("T6", "2026-01", "PENDING", 60, &[]),
     ],
 ];
-const ACCOUNTS: [&[Account]; 2] = [&[("A1", "EUR", 1), ("A2", "USD", 2)], &[("A1", "EUR", 7), ("A2", "USD", 2), ("A3", "GBP", 3)]];
+const ACCOUNTS: [&[Account]; 2] =
+    [&[("A1", "EUR", 1), ("A2", "USD", 2)], &[("A1", "EUR", 7), ("A2", "USD", 2), ("A3", "GBP", 3)]];
 
 /// As the API lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,8 @@ pub fn versions(resource: &str, time: Time) -> BTreeSet<String> {
     let mut versions: BTreeSet<String> = before.values().map(|row| format!("added {row}")).collect();
     if time == Time::After {
         let after = rows(resource, Time::After);
-        versions.extend(before.iter().filter(|(id, _)| !after.contains_key(*id)).map(|(_, row)| format!("removed {row}")));
+        versions
+            .extend(before.iter().filter(|(id, _)| !after.contains_key(*id)).map(|(_, row)| format!("removed {row}")));
         versions.extend(after.iter().filter_map(|(id, row)| match before.get(id) {
             None => Some(format!("added {row}")),
             Some(known) => (known != row).then(|| format!("changed {row}")),
