@@ -65,6 +65,16 @@ pub enum LakeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Commits that were there have gone.
+    #[error("commit {seq} of {resource} was in the lake and is not any more, as {cache} shows")]
+    RolledBack {
+        /// The resource.
+        resource: String,
+        /// The last commit that is known to have been there.
+        seq: u64,
+        /// The cache that knows it.
+        cache: String,
+    },
     /// A newer version of this program has written the lake.
     #[error("the lake has format {found}, this version writes up to {known}", known = super::FORMAT)]
     NewerFormat {
@@ -169,12 +179,21 @@ pub(super) fn summary(error: &object_store::Error) -> String {
         }
         None => text,
     };
+    // The first cause says whether it was a refusal, a reset or a lapse of time, and clients leave it out.
+    let cause = innermost(error).to_string();
+    if !cause.contains('<') && !line.contains(&cause) {
+        line = format!("{line}: {cause}");
+    }
     line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(SUMMARY_CHARS_MAX) {
         line.truncate(end);
         line.push('…');
     }
     line
+}
+
+fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    error.source().map_or(error, innermost)
 }
 
 /// The text of the first element of this name; empty if there is none.

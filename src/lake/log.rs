@@ -16,6 +16,7 @@ use super::{
     layout::{self, Layout},
     parquet_file::{self, Writer},
     spool::Spool,
+    state,
 };
 use crate::schema::{EventPartition, Resource};
 
@@ -79,7 +80,8 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     ///
-    /// As [`head`](Self::head), and whatever the store fails with.
+    /// As [`head`](Self::head), [`LakeError::RolledBack`] if the missing object was once there, and whatever the store fails
+    /// with.
     pub async fn settle(&self, spool: &Path) -> Result<Head, LakeError> {
         let last = self.last_claim().await?;
         if last == 0 {
@@ -88,20 +90,27 @@ impl<'a> Log<'a> {
         let claim = self.claim(last).await?;
         let head = match self.read_claimed(&claim).await? {
             Some(head) => head,
-            None => {
-                let before = self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1))?;
-                tracing::warn!(
-                    resource = self.layout.resource(),
-                    seq = last,
-                    "closing a claim that its writer left open"
-                );
-                self.lake.store.create(&claim.key, &self.void(last, before, spool)?).await?;
-                self.read_claimed(&claim).await?.ok_or_else(|| self.gap(last))?
-            }
+            None => self.close(&claim, spool).await?,
         };
         self.lake.store.persist(&self.layout.claim(last)).await?;
         self.lake.store.persist(&claim.key).await?;
         Ok(head)
+    }
+
+    /// Closes a claim whose object was not there when it was last looked for.
+    async fn close(&self, claim: &Claim, spool: &Path) -> Result<Head, LakeError> {
+        let last_known = state::last_known(self.lake, &self.layout, spool).await?;
+        // Its writer may have come to its end since.
+        if let Some(head) = self.read_claimed(claim).await? {
+            return Ok(head);
+        }
+        if last_known >= claim.seq {
+            return Err(state::rolled_back(&self.layout, last_known));
+        }
+        let before = self.read(claim.seq - 1).await?.ok_or_else(|| self.gap(claim.seq - 1))?;
+        tracing::warn!(resource = self.layout.resource(), seq = claim.seq, "closing a claim that its writer left open");
+        self.lake.store.create(&claim.key, &self.void(claim.seq, before, spool)?).await?;
+        self.read_claimed(claim).await?.ok_or_else(|| self.gap(claim.seq))
     }
 
     /// Commits an object, whose number must follow the head's.
