@@ -97,7 +97,8 @@ impl Store {
             }
             None => {
                 let folder = folder::open(location, create)?;
-                let objects = LocalFileSystem::new_with_prefix(&folder).map_err(|error| problem(error.to_string()))?;
+                let objects = LocalFileSystem::new_with_prefix(&folder)
+                    .map_err(|source| LakeError::store("open the folder", location, source))?;
                 Ok(Self { folder: Some(folder), ..Self::new(Arc::new(objects.with_fsync(true)), location) })
             }
         }
