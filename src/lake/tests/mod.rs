@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faulty;
+mod model;
 mod probe;
 mod radosgw;
 
