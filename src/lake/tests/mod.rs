@@ -1,6 +1,7 @@
 //! The commit protocol, the caches and the projection, on a store in memory.
 
 mod faulty;
+mod verify;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
