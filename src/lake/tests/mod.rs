@@ -5,6 +5,7 @@ mod faulty;
 mod model;
 mod probe;
 mod radosgw;
+mod verify;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
