@@ -9,4 +9,6 @@ pub mod random;
 pub mod rows;
 pub mod s3;
 pub mod sandbox;
+pub mod strace;
 pub mod tables;
+pub mod tiny;
