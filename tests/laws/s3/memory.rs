@@ -60,9 +60,11 @@ fn uploads_are_bounded_in_memory() {
     let written: usize = s3.contents().values().map(Vec::len).sum();
     let (uploads, bytes) = s3.peak_of_uploads();
     println!("peak {peak_mib} MiB, {} MiB written, at most {uploads} uploads of {} MiB", written / MIB, bytes / MIB);
-    let sizes: Vec<_> = s3.contents().iter().map(|(key, bytes)| (key.clone(), bytes.len())).filter(|(_, l)| *l > MIB).collect();
+    let sizes: Vec<_> =
+        s3.contents().iter().map(|(key, bytes)| (key.clone(), bytes.len())).filter(|(_, l)| *l > MIB).collect();
     println!("{sizes:?}");
-    let truth: usize = s3.contents().iter().filter(|(key, _)| key.starts_with("changes/")).map(|(_, bytes)| bytes.len()).sum();
+    let truth: usize =
+        s3.contents().iter().filter(|(key, _)| key.starts_with("changes/")).map(|(_, bytes)| bytes.len()).sum();
     assert!(truth >= 150 * MIB, "{} MiB are too few to show anything", truth / MIB);
     assert!(peak_mib <= PEAK_MIB_MAX, "{peak_mib} MiB at once");
     assert!(uploads <= 3 && bytes <= OBJECT_BYTES_MAX, "{uploads} uploads of {} MiB at once", bytes / MIB);

@@ -100,8 +100,6 @@ pub struct Seen {
     /// Relative to the lake; of a listing, its prefix.
     pub key: String,
     pub status: Option<u16>,
-    /// The host that was asked for.
-    pub host: String,
 }
 
 /// What is being uploaded at the moment, and the most that ever was.
@@ -291,8 +289,7 @@ impl Shared {
             Reply::Whole(response) => Some(response.status),
             _ => None,
         };
-        let host = head.header("host").unwrap_or_default().to_owned();
-        state.seen.push(Seen { verb, class, key: about, status, host });
+        state.seen.push(Seen { verb, class, key: about, status });
         reply
     }
 
