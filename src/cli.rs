@@ -30,6 +30,8 @@ pub enum Command {
     Sync(SyncArgs),
     /// Show how far each resource has come, from the lake alone
     Status(StatusArgs),
+    /// Hold the whole lake to its laws and say what is wrong and where; nothing is written
+    Verify(VerifyArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
     Sandbox(SandboxArgs),
 }
@@ -38,7 +40,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Where to make the demo's lake; a new folder for temporary files unless given
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "URL")]
     pub lake: Option<String>,
 }
 
@@ -67,13 +69,26 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Look at the chain of commits and the sizes of objects, and read no rows
+    #[arg(long)]
+    pub quick: bool,
+    /// Print what was found as JSON, one line a resource and one for the run
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Args)]
 struct SettingsArgs {
     /// The settings file [default: lumetrade-export.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the lake is [default: ./lake]
-    #[arg(long, value_name = "FOLDER")]
+    /// Where the lake is: a folder, or s3://bucket/prefix [default: ./lake]
+    #[arg(long, value_name = "URL")]
     lake: Option<String>,
     /// Only this resource; may be given more than once
     #[arg(long = "resource", value_name = "NAME")]
@@ -114,6 +129,14 @@ impl SyncArgs {
 }
 
 impl StatusArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.settings.flags()
+    }
+}
+
+impl VerifyArgs {
     /// What the flags set.
     #[must_use]
     pub fn flags(&self) -> Flags {

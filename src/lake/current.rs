@@ -48,20 +48,20 @@ pub struct Projection<'a> {
 
 /// Which commits are reflected, and by which objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Index {
-    format: u32,
-    seq: u64,
-    sha256: Option<String>,
-    schema: String,
+pub(super) struct Index {
+    pub format: u32,
+    pub seq: u64,
+    pub sha256: Option<String>,
+    pub schema: String,
     /// By key.
-    objects: BTreeMap<String, Object>,
+    pub objects: BTreeMap<String, Object>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Object {
-    size: u64,
-    etag: Option<String>,
-    sha256: String,
+pub(super) struct Object {
+    pub size: u64,
+    pub etag: Option<String>,
+    pub sha256: String,
 }
 
 /// What an attempt to project came to.

@@ -25,7 +25,7 @@ use crate::schema::{EventPartition, Resource};
 const FOOTER_BYTES: u64 = 64 << 10;
 
 /// Listings of the log before a gap in it is believed.
-const LISTINGS_MAX: u32 = 4;
+pub(super) const LISTINGS_MAX: u32 = 4;
 
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,7 +163,12 @@ impl<'a> Log<'a> {
         Err(LakeError::damaged(&self.layout.log(), problem))
     }
 
-    async fn claim(&self, seq: u64) -> Result<Claim, LakeError> {
+    /// The claim of a number.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Damaged`] if it is not there, or is no claim of this log and number.
+    pub(super) async fn claim(&self, seq: u64) -> Result<Claim, LakeError> {
         let key = self.layout.claim(seq);
         let bytes = self.lake.store.get(&key).await?.ok_or_else(|| LakeError::damaged(&key, "is missing"))?;
         let claim = Claim::parse(&key, &bytes)?;
@@ -304,8 +309,11 @@ pub(super) async fn read_commit(lake: &Lake, key: &str) -> Result<Option<Commit>
         }
         decided => decided,
     };
-    let text = value
-        .map_err(|error| LakeError::damaged(key, error.to_string()))?
-        .ok_or_else(|| LakeError::damaged(key, "its footer names no commit"))?;
-    serde_json::from_str(&text).map(Some).map_err(|error| LakeError::damaged(key, error.to_string()))
+    commit_of(key, value.map_err(|error| LakeError::damaged(key, error.to_string()))?.as_deref()).map(Some)
+}
+
+/// The commit that the footer of the object `key` names.
+pub(super) fn commit_of(key: &str, entry: Option<&str>) -> Result<Commit, LakeError> {
+    let text = entry.ok_or_else(|| LakeError::damaged(key, "its footer names no commit"))?;
+    serde_json::from_str(text).map_err(|error| LakeError::damaged(key, error.to_string()))
 }

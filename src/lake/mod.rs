@@ -31,6 +31,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod wire;
 
 pub use bucket::S3Options;
@@ -47,3 +48,4 @@ pub use state::{load_known, save_known};
 pub use status::ResourceStatus;
 use store::Replacement;
 pub use store::{Creation, Store};
+pub use verify::{Depth, Figures, Finding, Law, Note, Verification};

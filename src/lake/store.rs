@@ -62,6 +62,13 @@ pub(super) struct Listed {
     pub etag: Option<String>,
 }
 
+/// What lies directly in a folder, sorted by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Folder {
+    pub folders: Vec<String>,
+    pub objects: Vec<String>,
+}
+
 /// A place for objects, and the name people know it by. That is all that prints of it: a client holds credentials.
 #[derive(Clone)]
 pub struct Store {
@@ -90,7 +97,8 @@ impl Store {
             }
             None => {
                 let folder = folder::open(location, create)?;
-                let objects = LocalFileSystem::new_with_prefix(&folder).map_err(|error| problem(error.to_string()))?;
+                let objects = LocalFileSystem::new_with_prefix(&folder)
+                    .map_err(|source| LakeError::store("open the folder", location, source))?;
                 Ok(Self { folder: Some(folder), ..Self::new(Arc::new(objects.with_fsync(true)), location) })
             }
         }
@@ -214,6 +222,17 @@ impl Store {
             .collect();
         listed.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(listed)
+    }
+
+    /// What lies directly in a folder: its folders and its objects, by key.
+    pub(super) async fn folder(&self, folder: &str) -> Result<Folder, LakeError> {
+        let listed = self.objects.list_with_delimiter(Some(&Path::from(folder))).await;
+        let listed = listed.map_err(|source| LakeError::store("list", folder, source))?;
+        let mut folders: Vec<_> = listed.common_prefixes.iter().map(ToString::to_string).collect();
+        let mut objects: Vec<_> = listed.objects.iter().map(|meta| meta.location.to_string()).collect();
+        folders.sort();
+        objects.sort();
+        Ok(Folder { folders, objects })
     }
 
     /// Creates an object that must not be there yet.

@@ -14,4 +14,5 @@ mod race;
 mod records;
 mod returns;
 mod s3;
+mod sweep;
 mod walk;

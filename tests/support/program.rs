@@ -151,6 +151,18 @@ impl Sync {
         self
     }
 
+    /// With another variable in its environment.
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.command.env(variable, value);
+        self
+    }
+
+    /// Without a variable in its environment.
+    pub fn without(mut self, variable: &str) -> Self {
+        self.command.env_remove(variable);
+        self
+    }
+
     pub fn schemas(mut self, folder: PathBuf) -> Self {
         self.command.arg("--schemas").arg(folder);
         self

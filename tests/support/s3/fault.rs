@@ -61,6 +61,8 @@ pub enum What {
     Late,
     /// 403, of a session token that has expired.
     Expired,
+    /// 403, of a right that is not given.
+    Denied,
 }
 
 pub const WHAT: [What; 10] = [
@@ -120,6 +122,7 @@ impl What {
             What::Late if when == When::Before => error(500, "InternalError"),
             What::Late => Reply::Silent,
             What::Expired => error(403, "ExpiredToken"),
+            What::Denied => error(403, "AccessDenied"),
         }
     }
 }
