@@ -29,7 +29,7 @@ fn attempted(class: Class) -> (&'static [&'static str], i32) {
         Class::Claim => (&["create meta/withdrawals/log/", "whether meta/withdrawals/log/"], 79),
         Class::Data => (&["create changes/withdrawals/", "whether changes/withdrawals/"], 79),
         Class::Cache => (&["replace meta/withdrawals/state", "replace current/withdrawals"], 74),
-        Class::Other => panic!("nothing else is written"),
+        Class::Begin | Class::Part | Class::Complete | Class::Other => panic!("nothing else is written here"),
     }
 }
 

@@ -20,15 +20,16 @@ struct Case {
     arrival: Arrival,
 }
 
-/// The exit codes that are right for a fault that happens up to three times, which is less often than a request is retried.
+/// The exit codes that are right for a fault that happens once, or three times in a row.
 fn codes(fault: &Fault) -> &'static [i32] {
     use Class::{Cache, Get, List};
-    use What::{Conflict, ErrorBody, Html, Late, PreconditionFailed, Reset, Timeout};
+    use What::{Conflict, PreconditionFailed, Reset, SlowDown, TooManyRequests};
     match (fault.class, fault.what) {
         // A read knows no conflict: whoever answers so is not asked again.
         (List | Get, Conflict | PreconditionFailed) => &[74],
-        // What can be rebuilt may be left to the next sync.
-        (Cache, Conflict | PreconditionFailed | ErrorBody | Html | Timeout | Reset | Late) => &[0, 74],
+        // What can be rebuilt is left to the next sync after three attempts, unless the server asks for patience.
+        (Cache, What::InternalError | SlowDown | TooManyRequests | Reset) => &[0],
+        (Cache, _) if fault.times > 1 => &[0, 74],
         _ => &[0],
     }
 }

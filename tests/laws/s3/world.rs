@@ -20,7 +20,7 @@ use crate::{
         api::ScriptedApi,
         duckdb::DuckDb,
         lake::Lake,
-        program::{Sync, Synced},
+        program::{Sync, Synced, program_on, run},
         rows::{Records, Row, assert_same_records, by_key, current},
         s3::{
             Options, S3, SECRETS,
@@ -184,6 +184,8 @@ impl World {
     /// Fails unless the lake holds each record as it was before and as it is now, once each, and reads so in both layers.
     #[track_caller]
     pub fn assert_is_the_truth(&self, place: &Place, duckdb: &mut DuckDb) {
+        let verified = run(&mut program_on(&place.s3.location(), place.folder.path(), "verify"));
+        assert_eq!(verified.code, Some(0), "{verified:?}");
         let lake = Lake::of(&place.s3.contents());
         let [before, after] = [said(0), said(1)].map(|said| said.map(|(_, rows)| rows));
         for (resource, (before, after)) in self.resources.iter().zip(before.into_iter().zip(after)) {

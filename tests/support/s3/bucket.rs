@@ -20,6 +20,8 @@ pub struct Bucket {
     pub page: usize,
     /// Puts everything, whatever the conditions of the request: the store that must not be used.
     pub ignores_conditions: bool,
+    /// Knows no `If-Match`.
+    pub never_replaces_on_condition: bool,
     /// A listing shows an object only when it has been there for so long.
     pub listing_lag: Duration,
 }
@@ -119,6 +121,13 @@ impl Bucket {
     }
 
     fn put(&mut self, key: &str, head: &Head, bytes: Vec<u8>) -> Response {
+        if self.never_replaces_on_condition && head.header("if-match").is_some() {
+            return Response::error(
+                501,
+                "NotImplemented",
+                "a header you provided implies functionality that is not there",
+            );
+        }
         let there = self.objects.get(key).map(|object| object.etag.as_str());
         let holds = match (head.header("if-none-match"), head.header("if-match")) {
             (Some(_), _) => there.is_none(),
