@@ -12,4 +12,5 @@ mod quarantine;
 mod race;
 mod records;
 mod returns;
+mod verify;
 mod walk;

@@ -31,6 +31,17 @@ impl Lake {
         Self { folder, path }
     }
 
+    /// The same files in another folder.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        for (file, bytes) in self.contents() {
+            let path = copy.path.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        copy
+    }
+
     /// The folder around it.
     pub fn folder(&self) -> &Path {
         self.folder.path()

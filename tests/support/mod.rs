@@ -8,3 +8,4 @@ pub mod random;
 pub mod rows;
 pub mod sandbox;
 pub mod tables;
+pub mod verified;
