@@ -40,7 +40,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Where to make the demo's lake; a new folder for temporary files unless given
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "URL")]
     pub lake: Option<String>,
 }
 
@@ -87,8 +87,8 @@ struct SettingsArgs {
     /// The settings file [default: lumetrade-export.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the lake is [default: ./lake]
-    #[arg(long, value_name = "FOLDER")]
+    /// Where the lake is: a folder, or s3://bucket/prefix [default: ./lake]
+    #[arg(long, value_name = "URL")]
     lake: Option<String>,
     /// Only this resource; may be given more than once
     #[arg(long = "resource", value_name = "NAME")]

@@ -20,6 +20,7 @@ use crate::{
     api::{BaseUrl, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
     decode::Zone,
     diff::{Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX},
+    lake::S3Options,
     schema::{Granularity, Resource, SchemaError, Schemas},
 };
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub base_url: BaseUrl,
     /// Where the lake is.
     pub lake: String,
+    /// How to get there, if that is S3.
+    pub s3: S3Options,
     /// How a new lake files its records.
     pub granularity: Granularity,
     /// The resources to sync, in the order in which they are polled.
@@ -143,11 +146,15 @@ pub struct Environment {
     /// Whether `NO_COLOR` asks for plain text.
     pub no_color: bool,
 }
-
 const API_KEY: &str = "LUMETRADE_API_KEY";
 const API_SECRET: &str = "LUMETRADE_API_SECRET";
 const BASE_URL: &str = "LUMETRADE_BASE_URL";
 const LAKE: &str = "LUMETRADE_LAKE";
+const THREADS: &str = "LUMETRADE_THREADS";
+const OURS: [&str; 5] = [API_KEY, API_SECRET, BASE_URL, LAKE, THREADS];
+
+/// More threads than this are a mistake.
+const THREADS_MAX: usize = 1024;
 
 impl Environment {
     /// Reads the process's environment. Variables that are empty count as not set.
@@ -157,7 +164,7 @@ impl Environment {
         let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
         let read = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty()).map(|value| (name, value));
         Self {
-            variables: [API_KEY, API_SECRET, BASE_URL, LAKE].into_iter().filter_map(read).collect(),
+            variables: OURS.into_iter().chain(S3Options::VARIABLES).filter_map(read).collect(),
             temporary: std::env::temp_dir(),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         }
@@ -170,6 +177,22 @@ impl Environment {
         environment.variables.insert(API_KEY, key.to_owned());
         environment.variables.insert(API_SECRET, secret.to_owned());
         environment
+    }
+
+    /// Threads that work, and as many again that wait for the disk; `None` leaves it to the machine.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] if it is no number, or one that no machine has a use for.
+    pub fn threads(&self) -> Result<Option<usize>, ConfigError> {
+        let Some(text) = self.get(THREADS) else { return Ok(None) };
+        match text.parse() {
+            Ok(count @ 1..=THREADS_MAX) => Ok(Some(count)),
+            _ => {
+                let problem = format!("`{text}` is no number of threads, from 1 to {THREADS_MAX}");
+                Err(ConfigError::Invalid { setting: THREADS, problem })
+            }
+        }
     }
 
     fn get(&self, name: &str) -> Option<String> {
@@ -259,6 +282,7 @@ impl Config {
         Ok(Self {
             base_url: base_url.parse()?,
             lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
+            s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
             resources: choose(&schemas, &names)?,
             all_resources: names.is_empty(),
@@ -424,6 +448,17 @@ mod tests {
         assert_eq!(load(None, &[]), "from-file");
         assert_eq!(load(None, &[(LAKE, "from-environment")]), "from-environment");
         assert_eq!(load(Some("from-flag"), &[(LAKE, "from-environment")]), "from-flag");
+    }
+
+    #[test]
+    fn threads_are_counted_from_one_and_left_to_the_machine_if_not_set() {
+        let threads = |text: &str| environment(&[(THREADS, text)]).threads();
+        assert_eq!(environment(&[]).threads().unwrap(), None);
+        assert_eq!(threads("1").unwrap(), Some(1));
+        for text in ["0", "-1", "1025", "two", "1.5"] {
+            let message = threads(text).unwrap_err().to_string();
+            assert!(message.contains("`LUMETRADE_THREADS`") && message.contains(text), "{message}");
+        }
     }
 
     #[test]

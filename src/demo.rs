@@ -33,30 +33,31 @@ const RECORDS: u64 = 5_000;
 ///
 /// [`Error::DemoLake`] if there is a lake already, and whatever a sync fails with.
 pub async fn run(lake: Option<String>, environment: &Environment, machine: &Ambient) -> Result<Demo, Error> {
-    let lake = match lake {
-        Some(lake) => refuse_a_lake_that_is_there(lake).await?,
-        None => new_folder()?,
-    };
     let options = sandbox::Options { records: RECORDS, ..sandbox::Options::default() };
     let environment = environment.with_credentials(&options.key, &options.secret);
     let api = Arc::new(sandbox::start(options, 0).await?);
+    let given = lake.is_some();
+    let lake = lake.map_or_else(new_folder, Ok)?;
     let flags = Flags { base_url: Some(api.base_url()), lake: Some(lake.clone()), ..Flags::default() };
     let config = Config::without_file(flags, &environment)?;
+    if given {
+        refuse_a_lake_that_is_there(&config).await?;
+    }
     // Polls happen in the sandbox's time, so that what the lake says of them fits what the records say.
     let (clock, machine) = (api.clone(), machine.clone());
     let ambient = Ambient::new(move || clock.clock(), move || machine.random());
     let first = sync::run(&config, &ambient).await?;
     api.advance(TimeDelta::days(7))?;
     let second = sync::run(&config, &ambient).await?;
-    let size = Store::open(&lake, false)?.size().await?;
+    let size = Store::open(&lake, &config.s3, false)?.size().await?;
     Ok(Demo { lake, first, second, size })
 }
 
-async fn refuse_a_lake_that_is_there(lake: String) -> Result<String, Error> {
-    match Store::open(&lake, false) {
-        Err(LakeError::Missing { .. }) => Ok(lake),
-        Ok(store) if store.size().await? == (0, 0) => Ok(lake),
-        Ok(_) => Err(Error::DemoLake { location: lake }),
+async fn refuse_a_lake_that_is_there(config: &Config) -> Result<(), Error> {
+    match Store::open(&config.lake, &config.s3, false) {
+        Err(LakeError::Missing { .. }) => Ok(()),
+        Ok(store) if store.size().await? == (0, 0) => Ok(()),
+        Ok(_) => Err(Error::DemoLake { location: config.lake.clone() }),
         Err(error) => Err(error.into()),
     }
 }

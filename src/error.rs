@@ -190,6 +190,14 @@ impl Error {
             Error::Lake(LakeError::Granularity { .. }) => Some("set `partition` to what the lake was made with"),
             Error::Lake(LakeError::Missing { .. }) => Some("a first sync makes it; --lake says where it is"),
             Error::Lake(LakeError::NewerFormat { .. }) => Some("use a newer version of lumetrade-export"),
+            Error::Lake(LakeError::RolledBack { .. }) => {
+                Some("restore the commits, or, to go on from what is left, remove that cache and sync again")
+            }
+            Error::Lake(LakeError::NoBucket { .. }) => Some("check the bucket's name, AWS_REGION and AWS_ENDPOINT_URL"),
+            Error::Lake(LakeError::Denied { .. }) => {
+                Some("check the folder's owner and mode, or for S3 the credentials in AWS_… and what they may do")
+            }
+            Error::Lake(LakeError::Contract { .. }) => Some("keep the lake in another store; nothing was committed"),
             Error::DemoLake { .. } => Some("name a new folder, or none"),
             _ => None,
         }
@@ -211,8 +219,9 @@ fn lake_kind(error: &LakeError) -> Kind {
         LakeError::Io { .. } | LakeError::Spool(_) => Kind::Store,
         LakeError::Denied { .. } => Kind::Denied,
         LakeError::OutcomeUnknown { .. } => Kind::Unknown,
-        LakeError::Damaged { .. } | LakeError::NewerFormat { .. } => Kind::Damaged,
-        LakeError::Granularity { .. } | LakeError::Missing { .. } => Kind::Settings,
+        LakeError::Contract { .. } | LakeError::Damaged { .. } => Kind::Damaged,
+        LakeError::NewerFormat { .. } | LakeError::RolledBack { .. } => Kind::Damaged,
+        LakeError::Granularity { .. } | LakeError::Missing { .. } | LakeError::NoBucket { .. } => Kind::Settings,
         LakeError::Incompatible { .. } | LakeError::KeyChanged { .. } | LakeError::Location { .. } => Kind::Settings,
     }
 }

@@ -13,7 +13,10 @@ use lumetrade_export::{
     telemetry, verify,
 };
 use rustix::{fs::Mode, process::umask};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 fn main() -> ExitCode {
     // Nothing that this program writes is for others to read, whatever the mask it was started with.
@@ -21,9 +24,9 @@ fn main() -> ExitCode {
     let cli = Cli::read();
     let environment = Environment::read();
     telemetry::start(cli.verbose, environment.no_color);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match start_threads(&environment) {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Error::Bug(error.to_string())),
+        Err(error) => return fail(&error),
     };
     // In a task of its own, a panic becomes an exit code.
     let code = runtime.block_on(async {
@@ -39,6 +42,15 @@ fn main() -> ExitCode {
     // What is still running is left where it is: every step of a sync may end anywhere.
     runtime.shutdown_background();
     code
+}
+
+/// Starts the threads: as many as the machine has cores, or as many as are asked for.
+fn start_threads(environment: &Environment) -> Result<Runtime, Error> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(count) = environment.threads()? {
+        builder.worker_threads(count).max_blocking_threads(count);
+    }
+    builder.enable_all().build().map_err(|error| Error::Bug(error.to_string()))
 }
 
 async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {

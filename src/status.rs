@@ -16,7 +16,7 @@ use crate::{
 ///
 /// If there is no lake, or a log in it is damaged.
 pub async fn read(config: &Config) -> Result<Vec<ResourceStatus>, Error> {
-    let lake = Lake::open(Store::open(&config.lake, false)?).await?;
+    let lake = Lake::open(Store::open(&config.lake, &config.s3, false)?).await?;
     let mut statuses = Vec::new();
     for resource in &config.resources {
         statuses.push(lake.status(resource).await?);

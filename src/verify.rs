@@ -57,7 +57,7 @@ pub struct Failure {
 ///
 /// If there is no lake, or it cannot be opened. What is wrong with it is in the report.
 pub async fn run(config: &Config, depth: Depth) -> Result<Report, Error> {
-    let lake = Lake::open(Store::open(&config.lake, false)?).await?;
+    let lake = Lake::open(Store::open(&config.lake, &config.s3, false)?).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
         let mut verification = Verification::of(&resource.name);

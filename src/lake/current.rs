@@ -7,13 +7,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FORMAT, Head, Lake, LakeError, Log,
+    FORMAT, Head, Lake, LakeError, Log, Replacement,
+    defect::{Defect, has},
     fold::Fold,
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
@@ -25,6 +28,11 @@ use crate::{
     decode::flatten,
     schema::{EventPartition, Resource, Table, TableRows},
 };
+
+/// Objects up to this size are replaced in one request, which can have a condition.
+const CONDITIONAL_BYTES_MAX: u64 = 64 << 20;
+/// Times that other runs' projecting is looked at again before the rest is left to the next sync.
+const OVERTAKEN_MAX: u32 = 8;
 
 /// Key in the footer of a projection's object.
 const PROJECTION_KEY: &str = "lumetrade.projection";
@@ -56,6 +64,15 @@ pub(super) struct Object {
     pub sha256: String,
 }
 
+/// What an attempt to project came to.
+enum Reflected {
+    /// Everything is as it should be already, or further.
+    Already,
+    Written,
+    /// Another run has replaced something since we looked.
+    Overtaken,
+}
+
 impl Index {
     fn reflects(&self, head: &Head, schema: &str) -> bool {
         (self.format, self.seq, &self.sha256, self.schema.as_str()) == (FORMAT, head.seq, &head.sha256, schema)
@@ -82,25 +99,41 @@ impl<'a> Projection<'a> {
     /// and as they are, and the next run finds and mends it.
     pub async fn advance(&self, log: &Log<'_>, head: &Head) -> Result<(), LakeError> {
         let mut head = head.clone();
-        while self.reflect(&head).await? {
-            let latest = log.head().await?;
-            if latest.seq == head.seq {
-                break;
+        let mut overtaken = 0;
+        loop {
+            match self.reflect(&head).await? {
+                Reflected::Already => return Ok(()),
+                Reflected::Written => {
+                    let latest = log.head().await?;
+                    if latest.seq == head.seq || has(Defect::ProjectsWithoutASecondLook) {
+                        return Ok(());
+                    }
+                    head = latest;
+                }
+                Reflected::Overtaken if overtaken == OVERTAKEN_MAX => {
+                    tracing::warn!(
+                        resource = self.resource.name,
+                        "other runs are projecting; the next sync mends the rest"
+                    );
+                    return Ok(());
+                }
+                Reflected::Overtaken => {
+                    overtaken += 1;
+                    head = log.head().await?;
+                }
             }
-            head = latest;
         }
-        Ok(())
     }
 
-    /// Projects up to `head`, and says whether anything was written.
-    async fn reflect(&self, head: &Head) -> Result<bool, LakeError> {
-        let index = self.load_index().await?;
+    /// Projects up to `head`.
+    async fn reflect(&self, head: &Head) -> Result<Reflected, LakeError> {
+        let (index, _) = self.load_index().await?;
         if self.is_ahead(&index, head).await? {
-            return Ok(false);
+            return Ok(Reflected::Already);
         }
         let there = self.list_objects().await?;
         if index.reflects(head, &self.resource.fingerprint()) && self.damaged(&index, &there).is_empty() {
-            return Ok(false);
+            return Ok(Reflected::Already);
         }
         let commits = commits_after(self.lake, &self.layout, 0, head.seq).await?;
         let mut index = if self.is_of_this_history(&index, head, &commits).await? { index } else { Index::default() };
@@ -112,16 +145,20 @@ impl<'a> Projection<'a> {
             let after = if base.is_some() { index.seq } else { 0 };
             let since = commits.iter().filter(|commit| commit.partition == partition && commit.seq > after);
             let since = since.map(|commit| commit.key.clone()).collect();
-            self.project(partition, base, since, &mut index.objects).await?;
+            let Some(projected) = self.project(partition, base, since, &there).await? else {
+                return Ok(Reflected::Overtaken);
+            };
+            index.objects.extend(projected);
         }
         self.warn_of_strays(&index, &there);
-        if !self.is_ahead(&self.load_index().await?, head).await? {
-            let schema = self.resource.fingerprint();
-            let index =
-                Index { format: FORMAT, seq: head.seq, sha256: head.sha256.clone(), schema, objects: index.objects };
-            self.save_index(&index).await?;
+        let (found, etag) = self.load_index().await?;
+        if self.is_ahead(&found, head).await? {
+            return Ok(Reflected::Overtaken);
         }
-        Ok(true)
+        let schema = self.resource.fingerprint();
+        let index =
+            Index { format: FORMAT, seq: head.seq, sha256: head.sha256.clone(), schema, objects: index.objects };
+        self.save_index(&index, etag.as_deref()).await
     }
 
     /// Whether another run has projected a commit that there really is, beyond `head`.
@@ -145,15 +182,28 @@ impl<'a> Projection<'a> {
         }
     }
 
-    async fn load_index(&self) -> Result<Index, LakeError> {
-        let bytes = self.lake.store.get(&self.layout.current_index()).await?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    /// The index and its ETag; an empty one if there is none to be believed.
+    async fn load_index(&self) -> Result<(Index, Option<String>), LakeError> {
+        let Some((bytes, etag)) = self.lake.store.get_with_etag(&self.layout.current_index()).await? else {
+            return Ok((Index::default(), None));
+        };
+        Ok((serde_json::from_slice(&bytes).unwrap_or_default(), etag))
     }
 
-    async fn save_index(&self, index: &Index) -> Result<(), LakeError> {
+    async fn save_index(&self, index: &Index, seen: Option<&str>) -> Result<Reflected, LakeError> {
         let key = self.layout.current_index();
-        let bytes = serde_json::to_vec(index).map_err(|error| LakeError::io("write", &key, error))?;
-        self.lake.store.replace(&key, bytes.into()).await.map(drop)
+        let bytes = Bytes::from(serde_json::to_vec(index).map_err(|error| LakeError::io("write", &key, error))?);
+        if !self.replaces_on_condition() {
+            return self.lake.store.replace(&key, bytes).await.map(|_| Reflected::Written);
+        }
+        self.lake.store.replace_if(&key, bytes, seen).await.map(|replacement| match replacement {
+            Replacement::Done(_) => Reflected::Written,
+            Replacement::Outdated => Reflected::Overtaken,
+        })
+    }
+
+    fn replaces_on_condition(&self) -> bool {
+        self.lake.identity.probe.as_ref().is_some_and(|probe| probe.conditional_replace)
     }
 
     async fn list_objects(&self) -> Result<BTreeMap<String, Listed>, LakeError> {
@@ -168,7 +218,8 @@ impl<'a> Projection<'a> {
     /// Partitions of which an object in the index is missing or another one.
     fn damaged(&self, index: &Index, there: &BTreeMap<String, Listed>) -> BTreeSet<EventPartition> {
         let other = |key: &String, object: &Object| {
-            there.get(key).is_none_or(|found| found.size != object.size || found.etag != object.etag)
+            !has(Defect::IgnoresDamagedProjections)
+                && there.get(key).is_none_or(|found| found.size != object.size || found.etag != object.etag)
         };
         let keys = index.objects.iter().filter(|(key, object)| other(key, object)).map(|(key, _)| key);
         keys.filter_map(|key| self.partition_of(key)).collect()
@@ -187,7 +238,7 @@ impl<'a> Projection<'a> {
         let Some(object) = index.objects.get(&key) else { return Ok(None) };
         let Some(mut file) = self.lake.store.download(&key, &self.spool).await? else { return Ok(None) };
         let sha256 = parquet_file::sha256_of_file(&mut file).map_err(|error| LakeError::spool(&error))?;
-        Ok((sha256 == object.sha256).then_some((key, file)))
+        Ok((sha256 == object.sha256 || has(Defect::BuildsOnUncheckedBase)).then_some((key, file)))
     }
 
     /// Objects that no commit backs are read by whoever globs the table. They are not ours to delete.
@@ -197,14 +248,15 @@ impl<'a> Projection<'a> {
         }
     }
 
-    /// Folds one partition: what is projected already, where it can be relied upon, and the commits since.
+    /// Folds one partition: what is projected already, where it can be relied upon, and the commits since. Returns its
+    /// objects; `None` if another run has replaced one that was `there`.
     async fn project(
         &self,
         partition: EventPartition,
         base: Option<(String, File)>,
         commits: Vec<String>,
-        objects: &mut BTreeMap<String, Object>,
-    ) -> Result<(), LakeError> {
+        there: &BTreeMap<String, Listed>,
+    ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
         let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
         let mut writers = self
@@ -220,18 +272,30 @@ impl<'a> Projection<'a> {
             })
         })
         .await?;
+        let mut objects = BTreeMap::new();
         for (table, writer) in self.tables.iter().zip(writers) {
             let key = self.layout.current(&table.name, partition);
-            let object = self.replace(&key, writer).await?;
+            let seen = there.get(&key).and_then(|object| object.etag.as_deref());
+            let Some(object) = self.replace(&key, writer, seen).await? else { return Ok(None) };
             objects.insert(key, object);
         }
-        Ok(())
+        Ok(Some(objects))
     }
 
-    async fn replace(&self, key: &str, writer: Writer) -> Result<Object, LakeError> {
+    /// Replaces an object, where the store can only if it is still the one that was `seen`.
+    async fn replace(&self, key: &str, writer: Writer, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
         let about = format!("{{\"format\":{FORMAT},\"lake\":\"{}\"}}", self.lake.identity.id);
-        let written = writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))?;
-        let etag = self.lake.store.replace_from(key, written.content, written.size).await?;
-        Ok(Object { size: written.size, etag, sha256: written.sha256 })
+        let mut written = writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))?;
+        let replacement = if self.replaces_on_condition() && written.size <= CONDITIONAL_BYTES_MAX {
+            let mut bytes = Vec::with_capacity(written.size as usize);
+            written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;
+            self.lake.store.replace_if(key, bytes.into(), seen).await?
+        } else {
+            Replacement::Done(self.lake.store.replace_from(key, written.content, written.size).await?)
+        };
+        Ok(match replacement {
+            Replacement::Done(etag) => Some(Object { size: written.size, etag, sha256: written.sha256 }),
+            Replacement::Outdated => None,
+        })
     }
 }

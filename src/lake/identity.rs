@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Creation, FORMAT, LakeError, Store, layout};
+use super::{Creation, FORMAT, LakeError, Probe, Store, layout, probe::probe};
 use crate::{decode::Seed, schema::Granularity};
 
 /// What `meta/lake.json` holds.
@@ -21,6 +21,8 @@ pub struct Identity {
     pub created_at: DateTime<Utc>,
     /// The version of this program that made it.
     pub created_by: String,
+    /// What the store was found to be able to do.
+    pub probe: Option<Probe>,
 }
 
 /// An opened lake.
@@ -42,17 +44,18 @@ impl Identity {
             granularity,
             created_at,
             created_by: concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned(),
+            probe: None,
         }
     }
 }
 
 impl Lake {
-    /// Opens the lake, or makes it with `candidate`'s identity if it is new. Of two that make it, one wins.
+    /// Opens the lake for writing, or makes it with `candidate`'s identity if it is new. Of two that make it, one wins.
     ///
     /// # Errors
     ///
-    /// [`LakeError::NewerFormat`], [`LakeError::Granularity`] if the lake is filed otherwise than the candidate, and
-    /// whatever the store fails with.
+    /// [`LakeError::Contract`] if the store cannot hold a lake, [`LakeError::NewerFormat`], [`LakeError::Granularity`] if the
+    /// lake is filed otherwise than the candidate, and whatever the store fails with.
     pub async fn open_or_create(store: Store, candidate: Identity) -> Result<Self, LakeError> {
         let granularity = candidate.granularity;
         let lake = match store.get(layout::LAKE).await? {
@@ -85,10 +88,11 @@ impl Lake {
     }
 
     /// Makes the lake. Commits without an identity are a lake that has lost it: another seed would make all of them foreign.
-    async fn create(store: Store, candidate: Identity) -> Result<Self, LakeError> {
+    async fn create(store: Store, mut candidate: Identity) -> Result<Self, LakeError> {
         if !store.list("changes").await?.is_empty() && store.get(layout::LAKE).await?.is_none() {
             return Err(LakeError::damaged(layout::LAKE, "is missing, but there are commits"));
         }
+        candidate.probe = Some(probe(&store, &candidate.id, candidate.created_at).await?);
         let bytes =
             serde_json::to_vec_pretty(&candidate).map_err(|source| LakeError::io("write", layout::LAKE, source))?;
         let bytes = bytes::Bytes::from(bytes);

@@ -4,6 +4,15 @@ use crate::schema::{EventPartition, Granularity, Resource};
 
 pub(super) const LAKE: &str = "meta/lake.json";
 
+/// What was written to try the store, by the trial's name.
+pub(super) fn probes(name: &str) -> String {
+    format!("meta/probe/{name}")
+}
+
+pub(super) fn probe(name: &str, what: &str) -> String {
+    format!("{}/{what}", probes(name))
+}
+
 /// Digits of a sequence number in a key, so that keys sort as numbers do.
 const SEQ_DIGITS: usize = 20;
 

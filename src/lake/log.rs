@@ -11,11 +11,13 @@ use bytes::Bytes;
 use super::{
     Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed,
     claim::Claim,
+    defect::{Defect, has},
     draft,
     footer::COMMIT_KEY,
     layout::{self, Layout},
     parquet_file::{self, Writer},
     spool::Spool,
+    state,
 };
 use crate::schema::{EventPartition, Resource};
 
@@ -74,21 +76,45 @@ impl<'a> Log<'a> {
     }
 
     /// Finds the head, and closes the last claim with a void if its object is missing. What is there afterwards, void or a
-    /// slow writer's rows, is final. `spool` is a folder for temporary files.
+    /// slow writer's rows, is final, and made to last before anything is built upon it. `spool` is a folder for temporary
+    /// files.
     ///
     /// # Errors
     ///
-    /// As [`head`](Self::head), and whatever the store fails with.
+    /// As [`head`](Self::head), [`LakeError::RolledBack`] if the missing object was once there, and whatever the store fails
+    /// with.
     pub async fn settle(&self, spool: &Path) -> Result<Head, LakeError> {
         let last = self.last_claim().await?;
-        if let Some(head) = self.read(last).await? {
+        if last == 0 {
+            return Ok(Head::default());
+        }
+        let claim = self.claim(last).await?;
+        let head = match self.read_claimed(&claim).await? {
+            Some(head) => head,
+            None => self.close(&claim, spool).await?,
+        };
+        self.lake.store.persist(&self.layout.claim(last)).await?;
+        self.lake.store.persist(&claim.key).await?;
+        Ok(head)
+    }
+
+    /// Closes a claim whose object was not there when it was last looked for.
+    async fn close(&self, claim: &Claim, spool: &Path) -> Result<Head, LakeError> {
+        let last_known = state::last_known(self.lake, &self.layout, spool).await?;
+        // Its writer may have come to its end since.
+        if let Some(head) = self.read_claimed(claim).await? {
             return Ok(head);
         }
-        let before = self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1))?;
-        let claim = self.claim(last).await?;
-        tracing::warn!(resource = self.layout.resource(), seq = last, "closing a claim that its writer left open");
-        self.lake.store.create(&claim.key, &self.void(last, before, spool)?).await?;
-        self.read(last).await?.ok_or_else(|| self.gap(last))
+        if last_known >= claim.seq {
+            return Err(state::rolled_back(&self.layout, last_known));
+        }
+        let before = self.read(claim.seq - 1).await?.ok_or_else(|| self.gap(claim.seq - 1))?;
+        if has(Defect::PassesOverOpenClaims) {
+            return Ok(Head { seq: claim.seq, ..before });
+        }
+        tracing::warn!(resource = self.layout.resource(), seq = claim.seq, "closing a claim that its writer left open");
+        self.lake.store.create(&claim.key, &self.void(claim.seq, before, spool)?).await?;
+        self.read_claimed(claim).await?.ok_or_else(|| self.gap(claim.seq))
     }
 
     /// Commits an object, whose number must follow the head's.
@@ -99,7 +125,8 @@ impl<'a> Log<'a> {
     /// is no error.
     pub async fn commit(&self, sealed: &mut Sealed) -> Result<Outcome, LakeError> {
         let claim = &sealed.claim;
-        if self.lake.store.create(&self.layout.claim(claim.seq), &claim.to_bytes()?).await? != Creation::Ours {
+        let claimed = self.lake.store.create(&self.layout.claim(claim.seq), &claim.to_bytes()?).await?;
+        if claimed != Creation::Ours && !has(Defect::IgnoresLostClaims) {
             return Ok(Outcome::Lost);
         }
         let mut bytes = Vec::with_capacity(claim.size as usize);
@@ -118,31 +145,22 @@ impl<'a> Log<'a> {
     }
 
     /// The highest number claimed; 0 if none is. A folder that is listed while others write to it may show a late claim
-    /// and not an early one, so a gap is looked at again before it is called one.
+    /// and not an early one, so a gap is looked at again before it is called one; so is a claim that a listing left out.
     async fn last_claim(&self) -> Result<u64, LakeError> {
-        let mut result = self.list_claims().await;
-        for _ in 1..LISTINGS_MAX {
-            if !matches!(result, Err(LakeError::Damaged { .. })) {
-                break;
+        let mut problem = String::new();
+        for _ in 0..LISTINGS_MAX {
+            let claims = self.lake.store.list(&self.layout.log()).await?;
+            let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
+            let (last, count) = numbers.fold((0, 0), |(_, count), number| (number, count + 1));
+            if last != count {
+                problem = format!("{count} claims up to number {last}");
+            } else if self.lake.store.get(&self.layout.claim(last + 1)).await?.is_some() {
+                problem = format!("a listing ends with claim {last}, and there is one more");
+            } else {
+                return Ok(last);
             }
-            result = self.list_claims().await;
         }
-        result
-    }
-
-    async fn list_claims(&self) -> Result<u64, LakeError> {
-        let claims = self.lake.store.list(&self.layout.log()).await?;
-        let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
-        let (mut last, mut count) = (0, 0);
-        for number in numbers {
-            last = number;
-            count += 1;
-        }
-        if last == count {
-            Ok(last)
-        } else {
-            Err(LakeError::damaged(&self.layout.log(), format!("{count} claims up to number {last}")))
-        }
+        Err(LakeError::damaged(&self.layout.log(), problem))
     }
 
     /// The claim of a number.
@@ -167,14 +185,17 @@ impl<'a> Log<'a> {
         if seq == 0 {
             return Ok(Some(Head::default()));
         }
-        let claim = self.claim(seq).await?;
+        self.read_claimed(&self.claim(seq).await?).await
+    }
+
+    async fn read_claimed(&self, claim: &Claim) -> Result<Option<Head>, LakeError> {
         let Some(commit) = read_commit(self.lake, &claim.key).await? else { return Ok(None) };
-        self.check(&claim, &commit)?;
+        self.check(claim, &commit)?;
         let sha256 = match commit.kind {
-            CommitKind::Changes | CommitKind::Removals => claim.sha256,
+            CommitKind::Changes | CommitKind::Removals => claim.sha256.clone(),
             CommitKind::Void => self.sha256_of(&claim.key).await?,
         };
-        Ok(Some(Head { seq, sha256: Some(sha256), cursor: commit.cursor }))
+        Ok(Some(Head { seq: claim.seq, sha256: Some(sha256), cursor: commit.cursor }))
     }
 
     fn check(&self, claim: &Claim, commit: &Commit) -> Result<(), LakeError> {

@@ -10,16 +10,20 @@
 //! there is created once and never overwritten; the cursor is in the object whose creation is the commit; everything else
 //! can be rebuilt from it. Storage and Parquet are used in this module alone.
 
+mod bucket;
 mod claim;
 mod current;
+pub(crate) mod defect;
 mod draft;
 mod error;
 mod fold;
+mod folder;
 mod footer;
 mod identity;
 mod layout;
 mod log;
 mod parquet_file;
+mod probe;
 mod quarantine;
 mod spool;
 mod state;
@@ -28,7 +32,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod wire;
 
+pub use bucket::S3Options;
 pub use current::Projection;
 pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
 pub use error::LakeError;
@@ -36,8 +42,10 @@ pub use fold::last_rows;
 pub use footer::{Commit, CommitKind, Cursor, FORMAT};
 pub use identity::{Identity, Lake};
 pub use log::{Head, Log, Outcome};
+pub use probe::Probe;
 pub use quarantine::{Quarantine, Quarantined};
 pub use state::{load_known, save_known};
 pub use status::ResourceStatus;
+use store::Replacement;
 pub use store::{Creation, Store};
 pub use verify::{Depth, Figures, Finding, Law, Note, Verification};

@@ -37,6 +37,9 @@ pub struct Quarantine<'a> {
     spool: &'a Path,
 }
 
+/// Attempts to be the one that writes the next number.
+const ATTEMPTS_MAX: u32 = 16;
+
 /// Key of the lake's identity in the footer of a quarantine's object.
 pub(super) const QUARANTINE_KEY: &str = "lumetrade.quarantine";
 
@@ -56,7 +59,7 @@ impl<'a> Quarantine<'a> {
     ///
     /// If the quarantine cannot be read or written.
     pub async fn update(&self, rejected: &[Quarantined], poll_id: &str, observed_at: i64) -> Result<usize, LakeError> {
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             let (last, present) = self.fold().await?;
             let rows = difference(&present, rejected);
             if rows.is_empty() {
@@ -68,6 +71,7 @@ impl<'a> Quarantine<'a> {
                 return Ok(rows.len());
             }
         }
+        Err(LakeError::damaged(&self.layout.quarantine(), "every number that a listing shows as free is taken"))
     }
 
     /// The last number, and what is quarantined, with how often.

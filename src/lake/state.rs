@@ -20,6 +20,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError,
+    claim::Claim,
+    defect::{Defect, has},
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
     parquet_file,
@@ -57,13 +59,19 @@ impl Header {
             sha256: head.sha256.clone(),
         }
     }
+
+    /// Whether it is of the same history, as far as can be told, and of the same schema.
+    fn is_like(&self, other: &Self) -> bool {
+        Header { seq: other.seq, sha256: other.sha256.clone(), ..self.clone() } == *other
+    }
 }
 
 /// The records known as of `head`, and whether they had to be found out from the commits: then keeping them saves time.
 ///
 /// # Errors
 ///
-/// [`LakeError::Damaged`] if a commit that should be folded in is missing or unreadable. A bad cache is no error.
+/// [`LakeError::Damaged`] if a commit that should be folded in is missing or unreadable, [`LakeError::RolledBack`] if the
+/// cache proves that there were more. A bad cache is no error.
 pub async fn load_known(
     lake: &Lake,
     decoder: &Decoder<'_>,
@@ -73,6 +81,9 @@ pub async fn load_known(
     let resource = decoder.resource();
     let layout = Layout::new(resource, lake.identity.granularity);
     let (cached, mut known) = cached(lake, decoder, head, spool).await?.unwrap_or_default();
+    if has(Defect::TrustsStaleState) && cached.seq > 0 {
+        return Ok((known, false));
+    }
     if cached.seq == head.seq {
         if cached.sha256 == head.sha256 {
             return Ok((known, false));
@@ -96,6 +107,10 @@ pub async fn load_known(
 
 /// What the cache holds, and as of which head; `None` unless it is whole, of this lake, resource and schema, and not newer
 /// than `head`.
+///
+/// # Errors
+///
+/// [`LakeError::RolledBack`] if it knows a commit that is not in the log.
 pub(super) async fn cached(
     lake: &Lake,
     decoder: &Decoder<'_>,
@@ -103,8 +118,16 @@ pub(super) async fn cached(
     spool: &Path,
 ) -> Result<Option<(Head, Known)>, LakeError> {
     let layout = Layout::new(decoder.resource(), lake.identity.granularity);
-    let file = lake.store.download(&layout.state(), spool).await?;
-    Ok(file.and_then(|file| read(file, &Header::of(lake, decoder, head))))
+    match load(lake, &layout, spool).await? {
+        Some((header, _)) if header.seq > head.seq => {
+            require_commit(lake, &layout, &header).await?;
+            Ok(None)
+        }
+        Some((header, known)) if header.is_like(&Header::of(lake, decoder, head)) => {
+            Ok(Some((Head { seq: header.seq, sha256: header.sha256, cursor: None }, known)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Keeps what is known as of `head` for the next run, in this order. Only time is lost if it is not kept.
@@ -177,6 +200,35 @@ fn fold(
     Some(())
 }
 
+/// The last commit that the cache knows to have been there; 0 if it knows nothing.
+pub(super) async fn last_known(lake: &Lake, layout: &Layout, spool: &Path) -> Result<u64, LakeError> {
+    Ok(load(lake, layout, spool).await?.map_or(0, |(header, _)| header.seq))
+}
+
+/// A cache that is ahead of the head was kept by another run just now, or by one whose commits are gone.
+async fn require_commit(lake: &Lake, layout: &Layout, header: &Header) -> Result<(), LakeError> {
+    let claim = layout.claim(header.seq);
+    let commit = match lake.store.get(&claim).await? {
+        Some(bytes) => lake.store.tail(&Claim::parse(&claim, &bytes)?.key, 1).await?,
+        None => None,
+    };
+    if commit.is_some() { Ok(()) } else { Err(rolled_back(layout, header.seq)) }
+}
+
+/// The cache knows a commit that is not there.
+pub(super) fn rolled_back(layout: &Layout, seq: u64) -> LakeError {
+    LakeError::RolledBack { resource: layout.resource().to_owned(), seq, cache: layout.state() }
+}
+
+/// The cache of this lake and resource, if there is one and it is whole.
+async fn load(lake: &Lake, layout: &Layout, spool: &Path) -> Result<Option<(Header, Known)>, LakeError> {
+    let file = lake.store.download(&layout.state(), spool).await?;
+    let is_ours = |(header, _): &(Header, Known)| {
+        header.lake == lake.identity.id && header.resource == layout.resource() && header.format == super::FORMAT
+    };
+    Ok(file.and_then(read).filter(is_ours))
+}
+
 /// What is known of a record by a row of a commit; `None` if the row has no key.
 pub(super) fn known_record(
     row: &Row<'_>,
@@ -196,18 +248,13 @@ pub(super) fn known_record(
     })
 }
 
-/// The head and the records of a cache; `None` unless it is whole and of this lake, resource and schema, and not newer
-/// than the head.
-fn read(file: File, expected: &Header) -> Option<(Head, Known)> {
+/// What a cache holds; `None` unless it is whole.
+fn read(file: File) -> Option<(Header, Known)> {
     let content = file.metadata().ok()?.len().checked_sub(CHECKSUM_BYTES as u64)?;
     let mut file = BufReader::new(file);
     let mut line = Vec::new();
     file.read_until(b'\n', &mut line).ok()?;
     let header: Header = serde_json::from_slice(&line).ok()?;
-    let comparable = Header { seq: expected.seq, sha256: expected.sha256.clone(), ..header.clone() };
-    if comparable != *expected || header.seq > expected.seq {
-        return None;
-    }
     let mut checksum = Xxh3::new();
     checksum.update(&line);
     let records = content.checked_sub(line.len() as u64)? / RECORD_BYTES as u64;
@@ -221,7 +268,7 @@ fn read(file: File, expected: &Header) -> Option<(Head, Known)> {
     let mut stored = Vec::new();
     file.read_to_end(&mut stored).ok()?;
     let whole = stored == checksum.digest128().to_le_bytes();
-    whole.then(|| (Head { seq: header.seq, sha256: header.sha256, cursor: None }, Known::new(known)))
+    whole.then(|| (header, Known::new(known)))
 }
 
 fn encode(record: &KnownRecord) -> [u8; RECORD_BYTES] {

@@ -4,28 +4,37 @@
 //! read back, and only that decides ([`Store::create`]).
 
 use std::{
+    fmt,
     fs::File,
     io::{Read, Seek, Write},
-    path::Path as FilePath,
+    path::{Path as FilePath, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{
     Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
-    WriteMultipart, local::LocalFileSystem, path::Path,
+    UpdateVersion, WriteMultipart, local::LocalFileSystem, path::Path,
 };
 
-use super::{LakeError, error::is_denial};
+use super::{
+    LakeError, S3Options, bucket,
+    defect::{Defect, has},
+    error::{is_denial, is_elsewhere},
+    folder,
+};
 
 /// Attempts at a create before its outcome is given up as unknown.
 const CREATE_ATTEMPTS: u32 = 8;
 /// Pause before the second attempt; it doubles with each further one.
-const CREATE_BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF: Duration = Duration::from_millis(50);
+/// Attempts at a replacement.
+const REPLACE_ATTEMPTS: u32 = 3;
 /// Objects up to this size are replaced in one request, larger ones in parts of this size.
-const PART_BYTES: usize = 8 << 20;
+pub(super) const PART_BYTES: usize = 8 << 20;
 
 /// What a create came to. Both are ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +43,15 @@ pub enum Creation {
     Ours,
     /// The object is there with these other bytes.
     Theirs(Bytes),
+}
+
+/// What a replacement on a condition came to. Both are ordinary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Replacement {
+    /// The object has the new bytes, and this ETag.
+    Done(Option<String>),
+    /// The object is another than the one that was seen.
+    Outdated,
 }
 
 /// An object as a listing shows it.
@@ -51,45 +69,82 @@ pub(super) struct Folder {
     pub objects: Vec<String>,
 }
 
-/// A place for objects, and the name people know it by.
-#[derive(Debug, Clone)]
+/// A place for objects, and the name people know it by. That is all that prints of it: a client holds credentials.
+#[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: String,
+    /// Where the objects are files.
+    folder: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens a folder, and makes it where `create` says so.
+    /// Opens a folder, which is made where `create` says so, or `s3://bucket/prefix`.
     ///
     /// # Errors
     ///
-    /// [`LakeError::Missing`] if it is not there and not to be made, [`LakeError::Location`] if it cannot be one.
-    pub fn open(location: &str, create: bool) -> Result<Self, LakeError> {
+    /// [`LakeError::Missing`] if the folder is not there and not to be made, [`LakeError::Location`] if there can be no lake.
+    /// Nothing is asked of S3 yet.
+    pub fn open(location: &str, s3: &S3Options, create: bool) -> Result<Self, LakeError> {
         let problem = |problem: String| LakeError::Location { location: location.to_owned(), problem };
-        if let Some((scheme, _)) = location.split_once("://") {
-            return Err(problem(format!("`{scheme}` is no kind of store that this version can use; give a folder")));
+        match location.split_once("://") {
+            Some(("s3", place)) => {
+                let objects = bucket::open(place, s3).map_err(problem)?;
+                Ok(Self::new(objects, location.trim_end_matches('/')))
+            }
+            Some((scheme, _)) => {
+                Err(problem(format!("`{scheme}` is no kind of store; give a folder or s3://bucket/prefix")))
+            }
+            None => {
+                let folder = folder::open(location, create)?;
+                let objects = LocalFileSystem::new_with_prefix(&folder)
+                    .map_err(|source| LakeError::store("open the folder", location, source))?;
+                Ok(Self { folder: Some(folder), ..Self::new(Arc::new(objects.with_fsync(true)), location) })
+            }
         }
-        let folder = FilePath::new(location);
-        if create {
-            std::fs::create_dir_all(folder).map_err(|source| LakeError::file("make the folder", location, source))?;
-        } else if !folder.is_dir() {
-            return Err(LakeError::Missing { location: location.to_owned() });
-        }
-        let objects =
-            LocalFileSystem::new_with_prefix(folder).map_err(|error| problem(error.to_string()))?.with_fsync(true);
-        Ok(Self::new(Arc::new(objects), location))
     }
 
     /// A lake in any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, location: &str) -> Self {
-        Self { objects, location: location.to_owned() }
+        Self { objects, location: location.to_owned(), folder: None }
     }
 
     /// Where it is, as people write it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// Where the objects are files: refuses links out of the lake, and removes what a crash left before `abandoned`.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Damaged`] for a link, and if the folder cannot be read.
+    pub async fn tidy(&self, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
+        self.in_folder(move |folder| folder::tidy(folder, abandoned)).await
+    }
+
+    /// Where the objects are files: fails if a file cannot have a second name.
+    pub(super) async fn require_hard_links(&self) -> Result<(), LakeError> {
+        self.in_folder(folder::require_hard_links).await
+    }
+
+    /// Makes sure that an object which is there stays, whatever happens to this machine. Only a folder needs that: what a
+    /// bucket has shown it keeps.
+    pub(super) async fn persist(&self, key: &str) -> Result<(), LakeError> {
+        let key = key.to_owned();
+        self.in_folder(move |folder| folder::persist(folder, &key)).await
+    }
+
+    /// Does something in the folder, where there is one, on a thread that may wait for the disk.
+    async fn in_folder(
+        &self,
+        work: impl FnOnce(&FilePath) -> Result<(), LakeError> + Send + 'static,
+    ) -> Result<(), LakeError> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
+        done.map_err(|error| LakeError::io("look through", &self.location, error))?
     }
 
     /// Number and bytes of all objects.
@@ -105,18 +160,27 @@ impl Store {
 
     /// The object's bytes, or `None` if it is not there.
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, LakeError> {
+        Ok(self.get_with_etag(key).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// The same with its ETag.
+    pub(super) async fn get_with_etag(&self, key: &str) -> Result<Option<(Bytes, Option<String>)>, LakeError> {
         self.read(key, GetOptions::default()).await
     }
 
     /// The last `length` bytes of an object, or all of a shorter one.
     pub(super) async fn tail(&self, key: &str, length: u64) -> Result<Option<Bytes>, LakeError> {
-        self.read(key, GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() }).await
+        let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
+        Ok(self.read(key, options).await?.map(|(bytes, _)| bytes))
     }
 
-    async fn read(&self, key: &str, options: GetOptions) -> Result<Option<Bytes>, LakeError> {
+    async fn read(&self, key: &str, options: GetOptions) -> Result<Option<(Bytes, Option<String>)>, LakeError> {
         let error = |source| LakeError::store("read", key, source);
         match self.objects.get_opts(&Path::from(key), options).await {
-            Ok(found) => found.bytes().await.map(Some).map_err(error),
+            Ok(found) => {
+                let etag = found.meta.e_tag.clone();
+                Ok(Some((found.bytes().await.map_err(error)?, etag)))
+            }
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(source) => Err(error(source)),
         }
@@ -182,26 +246,35 @@ impl Store {
     /// [`LakeError::Denied`] when the store forbids it.
     pub(super) async fn create(&self, key: &str, bytes: &Bytes) -> Result<Creation, LakeError> {
         let path = Path::from(key);
-        let mut pause = CREATE_BACKOFF;
+        let mut pause = BACKOFF;
         let mut attempt = 1;
         loop {
             let payload = PutPayload::from(bytes.clone());
-            let Err(error) = self.objects.put_opts(&path, payload, PutMode::Create.into()).await else {
+            let overwrites = has(Defect::OverwritesCommits) && key.starts_with("changes/");
+            let mode = if overwrites { PutMode::Overwrite } else { PutMode::Create };
+            let Err(error) = self.objects.put_opts(&path, payload, mode.into()).await else {
                 return Ok(Creation::Ours);
             };
+            match error {
+                StoreError::AlreadyExists { .. } if has(Defect::BelievesExistingIsOurs) => return Ok(Creation::Ours),
+                StoreError::AlreadyExists { .. } if has(Defect::BelievesExistingIsTheirs) => {
+                    return Ok(Creation::Theirs(Bytes::new()));
+                }
+                _ => {}
+            }
             match self.get(key).await {
-                Ok(Some(there)) if there == *bytes => return Ok(Creation::Ours),
-                Ok(Some(there)) => return Ok(Creation::Theirs(there)),
-                Ok(None) if attempt == CREATE_ATTEMPTS || is_denial(&error) => {
+                Ok(Some(there)) => {
+                    self.persist(key).await?;
+                    return Ok(if there == *bytes { Creation::Ours } else { Creation::Theirs(there) });
+                }
+                Ok(None) if attempt == CREATE_ATTEMPTS || is_final(&error) => {
                     return Err(not_created(key, error));
                 }
                 Ok(None) => tracing::debug!(key, attempt, %error, "creating again"),
                 Err(LakeError::Denied { action, key, source }) => {
                     return Err(LakeError::Denied { action, key, source });
                 }
-                Err(_) if attempt == CREATE_ATTEMPTS => {
-                    return Err(LakeError::OutcomeUnknown { key: key.to_owned(), source: error.into() });
-                }
+                Err(_) if attempt == CREATE_ATTEMPTS => return Err(LakeError::outcome_unknown(key, &error)),
                 Err(read) => tracing::debug!(key, attempt, %error, %read, "cannot tell whether it was created"),
             }
             tokio::time::sleep(pause).await;
@@ -212,11 +285,59 @@ impl Store {
 
     /// Writes an object that may be there already, and can be rebuilt. Returns its ETag.
     pub(super) async fn replace(&self, key: &str, bytes: Bytes) -> Result<Option<String>, LakeError> {
-        let put = self.objects.put(&Path::from(key), bytes.into()).await;
-        put.map(|written| written.e_tag).map_err(|source| LakeError::store("replace", key, source))
+        let path = Path::from(key);
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        loop {
+            let error = match self.objects.put(&path, bytes.clone().into()).await {
+                Ok(written) => return Ok(written.e_tag),
+                Err(error) => error,
+            };
+            if attempt == REPLACE_ATTEMPTS || is_final(&error) {
+                return Err(LakeError::store("replace", key, error));
+            }
+            tracing::debug!(key, attempt, %error, "replacing again");
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
     }
 
-    /// The same with content of any size, holding one part at a time.
+    /// The same, if the object is the one with the ETag `seen`, or is not there if none was. As with a create, only what is
+    /// there afterwards decides.
+    pub(super) async fn replace_if(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        seen: Option<&str>,
+    ) -> Result<Replacement, LakeError> {
+        let path = Path::from(key);
+        let mode = match seen {
+            Some(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
+            None => PutMode::Create,
+        };
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        loop {
+            let error = match self.objects.put_opts(&path, bytes.clone().into(), mode.clone().into()).await {
+                Ok(written) => return Ok(Replacement::Done(written.e_tag)),
+                Err(error) => error,
+            };
+            match self.get_with_etag(key).await? {
+                Some((there, etag)) if there == bytes => return Ok(Replacement::Done(etag)),
+                there if there.as_ref().and_then(|(_, etag)| etag.as_deref()) != seen => {
+                    return Ok(Replacement::Outdated);
+                }
+                _ if attempt == REPLACE_ATTEMPTS || is_final(&error) => {
+                    return Err(LakeError::store("replace", key, error));
+                }
+                _ => tracing::debug!(key, attempt, %error, "replacing again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+
+    /// Replaces an object by content of any size, holding one part at a time.
     pub(super) async fn replace_from(
         &self,
         key: &str,
@@ -241,67 +362,41 @@ impl Store {
             upload.wait_for_capacity(1).await.map_err(error)?;
             upload.write(&part[..read]);
         }
-        upload.finish().await.map(|written| written.e_tag).map_err(error)
+        let written = upload.finish().await.map_err(error)?;
+        match written.e_tag.filter(|etag| !etag.is_empty()) {
+            Some(etag) => Ok(Some(etag)),
+            None => self.etag_of_upload(key, size).await,
+        }
     }
+
+    /// The ETag of an object just uploaded in parts, which Ceph's gateway leaves out of its answer. `None` if the object has
+    /// another size, and so is another's.
+    async fn etag_of_upload(&self, key: &str, size: u64) -> Result<Option<String>, LakeError> {
+        match self.objects.head(&Path::from(key)).await {
+            Ok(meta) => Ok(meta.e_tag.filter(|_| meta.size == size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(source) => Err(LakeError::store("read", key, source)),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.location).finish()
+    }
+}
+
+/// Whether a write that failed so would fail again: the store forbids it or cannot do it, or there is no bucket.
+fn is_final(error: &StoreError) -> bool {
+    is_denial(error) || is_elsewhere(error) || matches!(error, StoreError::NotImplemented { .. })
 }
 
 /// The error of a create whose object was not there when it was last looked for. A disk that refuses has refused; what was
 /// sent over a network may still arrive.
 fn not_created(key: &str, error: StoreError) -> LakeError {
-    let over = is_denial(&error) || matches!(error, StoreError::Generic { store: "LocalFileSystem", .. });
-    if over {
+    if is_final(&error) || matches!(error, StoreError::Generic { store: "LocalFileSystem", .. }) {
         LakeError::store("create", key, error)
     } else {
-        LakeError::OutcomeUnknown { key: key.to_owned(), source: error.into() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Store::open(folder.path().to_str().unwrap(), true).unwrap();
-        vec![(Store::new(Arc::new(InMemory::new()), "memory"), None), (disk, Some(folder))]
-    }
-
-    #[tokio::test]
-    async fn a_create_wins_once_and_shows_the_loser_what_is_there() {
-        for (store, _folder) in stores() {
-            let (mine, other) = (Bytes::from_static(b"mine"), Bytes::from_static(b"other"));
-            assert_eq!(store.create("a/b", &mine).await.unwrap(), Creation::Ours);
-            assert_eq!(store.create("a/b", &mine).await.unwrap(), Creation::Ours);
-            assert_eq!(store.create("a/b", &other).await.unwrap(), Creation::Theirs(mine.clone()));
-            assert_eq!(store.get("a/b").await.unwrap(), Some(mine));
-            assert_eq!(store.get("a/c").await.unwrap(), None);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_listing_shows_what_a_replacement_returned() {
-        for (store, _folder) in stores() {
-            let etag = store.replace("x/y", Bytes::from_static(b"1")).await.unwrap();
-            let large = vec![7; PART_BYTES + 1];
-            let large_etag = store.replace_from("x/z", large.as_slice(), large.len() as u64).await.unwrap();
-            let listed = store.list("x").await.unwrap();
-            assert_eq!(listed[0], Listed { key: "x/y".into(), size: 1, etag });
-            assert_eq!(listed[1], Listed { key: "x/z".into(), size: large.len() as u64, etag: large_etag });
-            assert_eq!(store.list("nothing").await.unwrap(), []);
-            store.replace("x/deep/er", Bytes::new()).await.unwrap();
-            let folder = Folder { folders: vec!["x/deep".into()], objects: vec!["x/y".into(), "x/z".into()] };
-            assert_eq!(store.folder("x").await.unwrap(), folder);
-            assert_eq!(store.folder("nothing").await.unwrap(), Folder::default());
-            assert_eq!(store.tail("x/z", 3).await.unwrap().unwrap(), Bytes::from_static(&[7, 7, 7]));
-        }
-    }
-
-    #[test]
-    fn a_location_that_is_no_folder_is_refused_with_a_reason() {
-        let message = Store::open("ftp://x/y", true).unwrap_err().to_string();
-        assert!(message.contains("`ftp` is no kind of store"), "{message}");
-        assert!(matches!(Store::open("/nonexistent/lake", false), Err(LakeError::Missing { .. })));
+        LakeError::outcome_unknown(key, &error)
     }
 }

@@ -97,3 +97,18 @@ fn what_is_written_is_for_its_owner_alone() {
         assert_eq!(mode & 0o077, 0, "{path} has mode {mode:o}");
     }
 }
+
+#[test]
+fn threads_may_be_counted_and_a_count_that_is_none_is_refused() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(24, 50));
+    let sync = |threads: &str| {
+        let mut command = Sync::of(&lake, &sandbox.url(), "trades").command();
+        run(command.env("LUMETRADE_THREADS", threads))
+    };
+    let ended = sync("none");
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("`LUMETRADE_THREADS`: `none` is no number of threads"), "{}", ended.stderr);
+    assert!(!lake.path().exists());
+    assert_eq!(sync("1").code, Some(0));
+    assert!(!lake.commits("trades").is_empty());
+}

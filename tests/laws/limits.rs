@@ -1,12 +1,10 @@
 //! What a sync needs does not grow with what is in the lake.
 
-use std::process::Command;
-
 use crate::support::{
     api::ScriptedApi,
     duckdb::DuckDb,
     lake::Lake,
-    program::{Ended, KEY, SECRET, run},
+    program::{Ended, Sync, behind, run},
 };
 
 /// Files that a process may have open here; on most machines it is 1024.
@@ -15,11 +13,7 @@ const OPEN_FILES_MAX: usize = 128;
 /// Syncs one resource with few open files allowed.
 fn sync(lake: &Lake, api: &ScriptedApi, resource: &str) -> Ended {
     let script = format!("ulimit -n {OPEN_FILES_MAX}; exec \"$0\" \"$@\"");
-    let mut command = Command::new("sh");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_lumetrade-export"), "sync", "--base-url", &api.url()]);
-    command.args(["--resource", resource, "--lake"]).arg(lake.path());
-    command.env_clear().env("LUMETRADE_API_KEY", KEY).env("LUMETRADE_API_SECRET", SECRET);
-    run(command.current_dir(lake.folder()))
+    run(&mut behind(["sh", "-c", &script], &Sync::of(lake, &api.url(), resource).command()))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod caches;
 mod empty;
 mod exactness;
+mod formats;
 mod guards;
 mod kill;
 mod limits;
@@ -12,5 +13,7 @@ mod quarantine;
 mod race;
 mod records;
 mod returns;
+mod s3;
+mod sweep;
 mod verify;
 mod walk;

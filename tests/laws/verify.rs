@@ -16,6 +16,8 @@ use crate::support::{
 };
 
 const DEPOSITS: &str = "/api/v1/deposits";
+/// What knows the last commit beside the log.
+const STATE: &str = "meta/deposits/state/known.bin";
 const TRADES: &str = "/api/v1/trades";
 
 fn deposit(n: usize, month: usize, status: &str) -> String {
@@ -260,7 +262,9 @@ fn cases(keys: &Keys) -> Vec<Case> {
         case("a number has two objects", copy(second, elsewhere), &[("objects", elsewhere)]),
         case("a number has an object and no claim", copy(second, &beyond), &[("objects", &beyond)]),
         case("a claim is gone", delete(&claim(2)), &[("claims", &claim(2))]),
-        case("the last claim is gone", delete(&claim(last)), &[("objects", newest)]),
+        case("the last claim is gone", delete(&claim(last)), &[("objects", newest), ("chain", STATE)])
+            .quickly(&[("objects", newest)]),
+        case("the last commit is gone", delete(newest), &[("chain", STATE)]).quickly(&[]),
         case("a claim is empty", write(&claim(3), b""), &[("claims", &claim(3))]),
         case("a claim is another's", copy(&claim(3), &claim(2)), &[("claims", &claim(2))]),
         case("a claim is of another number", replace(&claim(2), "\"seq\":2", "\"seq\":3"), &[("claims", &claim(2))]),
@@ -318,7 +322,7 @@ fn each_damage_is_found_where_it_is() {
     let lake = eventful();
     let mut wrong = Vec::new();
     for Case { what, harm, full, quick } in cases(&Keys::of(&lake)) {
-        let harmed = lake.copy();
+        let harmed = Lake::of(&lake.contents());
         harm(&harmed);
         for (args, expected) in [(&[][..], full), (&["--quick"][..], quick)] {
             let verified = Verified::of(&harmed, args);
@@ -363,7 +367,7 @@ fn a_lake_is_found_right_while_two_syncs_write_to_it() {
 fn what_the_next_sync_mends_is_a_note_until_it_has() {
     let lake = eventful();
     for lost in ["meta/deposits/current.json", "meta/deposits/state/known.bin"] {
-        let harmed = lake.copy();
+        let harmed = Lake::of(&lake.contents());
         delete(lost)(&harmed);
         let verified = Verified::of(&harmed, &[]);
         assert_eq!((verified.findings(), verified.ended.code), (BTreeSet::new(), Some(0)), "{}", verified.ended.stdout);

@@ -31,15 +31,26 @@ impl Lake {
         Self { folder, path }
     }
 
-    /// The same files in another folder.
-    pub fn copy(&self) -> Self {
-        let copy = Self::new();
-        for (file, bytes) in self.contents() {
-            let path = copy.path.join(file);
+    /// With these files.
+    pub fn of(files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let lake = Self::new();
+        for (file, bytes) in files {
+            let path = lake.path.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
-        copy
+        lake
+    }
+
+    /// A copy of the lake in a folder.
+    pub fn copy_of(folder: &Path) -> Self {
+        let mut files = Vec::new();
+        walk(folder, &mut files);
+        let read = |file: PathBuf| {
+            let name = file.strip_prefix(folder).unwrap().display().to_string();
+            (name, fs::read(file).unwrap())
+        };
+        Self::of(&files.into_iter().map(read).collect())
     }
 
     /// The folder around it.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -29,9 +30,17 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// The program: what was built with the tests, or whatever `LUMETRADE_TEST_PROGRAM` names, as the release.
+pub fn executable() -> PathBuf {
+    let named = std::env::var_os("LUMETRADE_TEST_PROGRAM").filter(|path| !path.is_empty());
+    let path = named.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_lumetrade-export")), PathBuf::from);
+    assert!(path.is_file(), "LUMETRADE_TEST_PROGRAM: there is no {}", path.display());
+    std::path::absolute(path).unwrap()
+}
+
 /// The command in a folder of its own, without credentials.
 pub fn program_without_credentials(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lumetrade-export"));
+    let mut command = Command::new(executable());
     command.env_clear().env("HOME", folder).env("TMPDIR", folder).current_dir(folder);
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -44,6 +53,20 @@ pub fn program(folder: &Path) -> Command {
     let mut command = program_without_credentials(folder);
     command.env("LUMETRADE_API_KEY", KEY).env("LUMETRADE_API_SECRET", SECRET);
     command
+}
+
+/// The command as another program starts it: that program with its arguments, then the command with its own.
+pub fn behind<S: AsRef<OsStr>>(starter: impl IntoIterator<Item = S>, command: &Command) -> Command {
+    let mut starter = starter.into_iter();
+    let mut started = Command::new(starter.next().expect("a program that starts it"));
+    started.args(starter).arg(command.get_program()).args(command.get_args()).env_clear();
+    for (name, value) in command.get_envs() {
+        started.env(name, value.unwrap_or_default());
+    }
+    if let Some(folder) = command.get_current_dir() {
+        started.current_dir(folder);
+    }
+    started
 }
 
 /// Starts a command whose end is waited for with [`end`].
@@ -88,6 +111,13 @@ pub struct Sync {
     command: Command,
 }
 
+/// A lake in a bucket, and the environment in which a command finds it.
+#[derive(Debug, Clone)]
+pub struct S3Location {
+    pub location: String,
+    pub environment: BTreeMap<&'static str, String>,
+}
+
 /// A `sync --json` that has ended.
 #[derive(Debug)]
 pub struct Synced {
@@ -104,6 +134,13 @@ impl Sync {
         Self { command }
     }
 
+    /// Of all resources, into a lake in a bucket, with what its environment says of it. It runs in `folder`.
+    pub fn into_bucket(folder: &Path, s3: &S3Location, base_url: &str) -> Self {
+        let mut command = program(folder);
+        command.args(["sync", "--json", "--base-url", base_url, "--lake", &s3.location]).envs(&s3.environment);
+        Self { command }
+    }
+
     /// Of one resource.
     pub fn of(lake: &Lake, base_url: &str, resource: &str) -> Self {
         Self::new(lake, base_url).arg("--resource").arg(resource)
@@ -114,9 +151,26 @@ impl Sync {
         self
     }
 
+    /// With another variable in its environment.
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.command.env(variable, value);
+        self
+    }
+
+    /// Without a variable in its environment.
+    pub fn without(mut self, variable: &str) -> Self {
+        self.command.env_remove(variable);
+        self
+    }
+
     pub fn schemas(mut self, folder: PathBuf) -> Self {
         self.command.arg("--schemas").arg(folder);
         self
+    }
+
+    /// The command itself.
+    pub fn command(self) -> Command {
+        self.command
     }
 
     pub fn spawn(mut self) -> Child {

@@ -1,6 +1,10 @@
 //! The commit protocol, the caches and the projection, on a store in memory.
 
+mod conformance;
 mod faulty;
+mod model;
+mod probe;
+mod radosgw;
 mod verify;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
@@ -483,4 +487,39 @@ async fn a_column_that_was_declared_later_is_null_in_what_was_written_before() {
     assert!(
         matches!(fold.present_rows(|_| Ok(())).await, Err(LakeError::Incompatible { column, .. }) if column == "amount")
     );
+}
+
+#[tokio::test]
+async fn commits_that_have_gone_are_missed() {
+    let store = || Store::new(Arc::new(InMemory::new()), "memory");
+    let (full, rolled_back, torn) = (store(), store(), store());
+    let lake = Lake::open_or_create(full.clone(), identity()).await.unwrap();
+    let writer = Writer::of(&lake);
+    writer.commit("p1", &[(Added, 0, "a", 1)]).await;
+    let backup = full.list("").await.unwrap();
+    let head = writer.commit("p2", &[(Changed, 0, "a", 2)]).await;
+    writer.save(&lake, &head).await;
+    let layout = Layout::new(&writer.deposits, Granularity::Month);
+    let state = layout.state();
+
+    // A backup from before, beside what the caches have learnt since; and a lake that has lost its last object.
+    for key in backup.iter().map(|object| &object.key).chain([&state]) {
+        rolled_back.replace(key, full.get(key).await.unwrap().unwrap()).await.unwrap();
+    }
+    for object in full.list("").await.unwrap().iter().filter(|object| object.key != layout.commit(partition(0), 2)) {
+        torn.replace(&object.key, full.get(&object.key).await.unwrap().unwrap()).await.unwrap();
+    }
+    for store in [rolled_back, torn] {
+        let lake = Lake::open(store).await.unwrap();
+        let writer = Writer::of(&lake);
+        let missed = match writer.log().settle(&spool()).await {
+            Ok(head) => load_known(&lake, &writer.decoder(), &head, &spool()).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(matches!(missed, Err(LakeError::RolledBack { seq: 2, .. })), "{missed:?}");
+        // Without the cache nobody knows, and what is left is gone on from.
+        lake.store.replace(&state, Bytes::new()).await.unwrap();
+        let head = writer.commit("p3", &[(Changed, 0, "a", 3)]).await;
+        assert_eq!(writer.known(&head).await.present(), 1);
+    }
 }
