@@ -187,7 +187,8 @@ impl Display for Report {
             Depth::Full => "every byte and row was read",
             Depth::Quick => "looked at quickly: no row was read, and a bit that has flipped is not seen",
         };
-        writeln!(f, "{found} findings in {commits} commits with {rows} rows; {how}")
+        let s = if found == 1 { "" } else { "s" };
+        writeln!(f, "{found} finding{s} in {commits} commits with {rows} rows; {how}")
     }
 }
 
@@ -207,4 +208,42 @@ fn tell(verification: &Verification, f: &mut fmt::Formatter<'_>) -> fmt::Result 
         line(format!("finding: and {more} more of {}; --json has up to a thousand", verification.resource))?;
     }
     verification.notes.iter().try_for_each(|note| line(format!("note: {}: {}", note.key, note.text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{Finding, Law, Note};
+
+    fn report(verification: Verification) -> Report {
+        let folders = Verified::of(Verification::of(""), Ok(()));
+        Report { depth: Depth::Full, resources: vec![Verified::of(verification, Ok(()))], folders }
+    }
+
+    #[test]
+    fn what_the_api_wrote_cannot_steer_a_terminal_or_begin_a_line() {
+        let steering = "`\u{1b}[2J\nfinding: claims: x`";
+        let finding = Finding { law: Law::Rows, key: "k".into(), problem: steering.into() };
+        let note = Note { key: "k".into(), text: steering.into() };
+        let text =
+            report(Verification { found: 1, findings: vec![finding], notes: vec![note], ..Verification::of("r") })
+                .to_string();
+        assert!(!text.contains('\u{1b}') && !text.contains("\nfinding: claims"), "{text}");
+        assert!(text.contains("\nfinding: rows: k: `\u{fffd}[2J\u{fffd}finding: claims: x`\n"), "{text}");
+        assert_eq!(text.lines().count(), 5);
+    }
+
+    #[test]
+    fn findings_go_before_failures_and_notes_are_neither() {
+        let failed = |found| {
+            let verification = Verification { found, ..Verification::of("r") };
+            let mut report = report(verification);
+            let error = LakeError::Missing { location: "l".into() };
+            report.folders = Verified::of(Verification::of(""), Err(error));
+            report.exit_code()
+        };
+        assert_eq!((failed(0), failed(1)), (78, 76));
+        let note = Note { key: "k".into(), text: "t".into() };
+        assert_eq!(report(Verification { notes: vec![note], ..Verification::of("r") }).exit_code(), 0);
+    }
 }

@@ -12,3 +12,4 @@ pub mod sandbox;
 pub mod strace;
 pub mod tables;
 pub mod tiny;
+pub mod verified;

@@ -8,20 +8,15 @@ pub(super) async fn verify(scope: &Scope<'_>, chain: &mut Chain, report: &mut Ve
     let Some(head) = chain.heads().pop().filter(|head| head.seq > 0) else { return Ok(()) };
     let cached = match cached(scope.lake, scope.decoder, &head, scope.spool).await {
         Err(LakeError::RolledBack { seq, .. }) => {
-            report.find(
-                Law::Chain,
-                &key,
-                format!("knows commit {seq}, and the log ends with {}: commits have gone", head.seq),
-            );
+            let problem = format!("knows commit {seq}, and the log ends with {}: commits have gone", head.seq);
+            report.find(Law::Chain, &key, problem);
             return Ok(());
         }
-        other => other?,
+        read => report.admit(Law::Chain, read)?.flatten(),
     };
     let Some((of, known)) = cached else {
-        report.note(
-            &key,
-            format!("is no whole cache up to commit {} with these settings; the next sync makes one", head.seq),
-        );
+        let text = format!("is no whole cache up to commit {} with these settings; the next sync makes one", head.seq);
+        report.note(&key, text);
         return Ok(());
     };
     if !chain.heads().contains(&of) {

@@ -33,9 +33,12 @@ const STRIDE: usize = 23;
 #[tokio::test]
 async fn a_bit_that_flips_anywhere_in_the_truth_or_in_what_readers_see_is_found_there() {
     let (_, lake, plan) = with_everything().await;
-    assert_eq!(found(&verify(&lake, &plan, Depth::Full).await), []);
+    let sound = verify(&lake, &plan, Depth::Full).await;
+    assert_eq!((sound.findings, sound.notes), (vec![], vec![]));
     let void_claim = plan.claim_key(4);
     for object in lake.store.list("").await.unwrap() {
+        // A new one for each object: what is put back has another ETag.
+        let (_, lake, plan) = with_everything().await;
         let key = object.key.as_str();
         let good = lake.store.get(key).await.unwrap().unwrap();
         for place in (0..good.len()).step_by(STRIDE).chain([good.len() - 1]) {
@@ -55,12 +58,11 @@ async fn a_bit_that_flips_anywhere_in_the_truth_or_in_what_readers_see_is_found_
                 _ if key.contains("/log/") => !laws.is_empty(),
                 _ if key.ends_with("/current.json") => !laws.is_empty() || notes > 0,
                 _ if key.contains("/state/") => laws.is_empty() && notes == 1,
-                // Nothing vouches for its bytes: what can be read is believed.
-                _ => laws.iter().all(|(law, at)| (*law, at.as_str()) == (Law::Quarantine, key)),
+                // Nothing vouches for its bytes: what can be read is believed, if the rest of the quarantine agrees.
+                _ => laws.iter().all(|(law, _)| *law == Law::Quarantine),
             };
             assert!(is_right, "byte {place} of {key}: {:?} {:?}", report.findings, report.notes);
         }
-        lake.store.replace(key, good).await.unwrap();
     }
 }
 
