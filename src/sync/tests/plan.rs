@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub weather: Weather,
     /// Whether the API writes the same values in ever other ways.
     pub reformats: bool,
+    /// One in so many polls finds that a record has gone, come back, or changed its form.
+    pub restlessness: u64,
     /// Times that somebody lays hands on the caches.
     pub vandalism: u64,
     /// Whether the caches are gone before the last run.
@@ -97,6 +99,7 @@ impl Plan {
                 }
             },
             reformats: random.one_in(3),
+            restlessness: random.pick(&[2, 4, 20]),
             vandalism: random.pick(&[0, 0, 1, 2, 4]),
             forgets: random.one_in(3),
         }
