@@ -30,6 +30,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod watched;
 mod wire;
 
 pub use bucket::S3Options;

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use super::{
     LakeError,
     spool::{Segment, Spooled},
+    watched::{Failure, Watched},
 };
 
 /// Bytes of a row group, encoded. It bounds what an open file holds in memory.
@@ -153,6 +154,7 @@ pub(super) fn read_batches<R: ChunkReader + 'static>(
     content: R,
     columns: Option<&[&str]>,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<R>, LakeError> {
+    let (content, failure) = Watched::new(content);
     let open = || {
         let builder = ParquetRecordBatchReaderBuilder::try_new(content)?.with_batch_size(READ_ROWS);
         let mask = match columns {
@@ -161,18 +163,16 @@ pub(super) fn read_batches<R: ChunkReader + 'static>(
         };
         builder.with_projection(mask).build()
     };
-    let reader = open().map_err(|error| unreadable(key, error))?;
+    let reader = open().map_err(|error| unreadable(key, &error, &failure))?;
     let key = key.to_owned();
-    Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, error.into()))))
+    Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, &error, &failure))))
 }
 
 /// A file that cannot be read is not damaged: that is for its content to show.
-fn unreadable(key: &str, error: ParquetError) -> LakeError {
-    match error {
-        ParquetError::External(source) if source.is::<std::io::Error>() => {
-            LakeError::io("read the copy of", key, source)
-        }
-        error => LakeError::damaged(key, error.to_string()),
+fn unreadable(key: &str, error: &dyn std::error::Error, failure: &Failure) -> LakeError {
+    match failure.take() {
+        Some(failure) => LakeError::io("read the copy of", key, failure),
+        None => LakeError::damaged(key, error.to_string()),
     }
 }
 
