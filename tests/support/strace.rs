@@ -45,8 +45,6 @@ pub enum Fault {
     Kill,
     /// The call fails with this error.
     Once(&'static str),
-    /// It fails with this error, then and ever after.
-    EverAfter(&'static str),
 }
 
 /// A run that met a fault.
@@ -76,7 +74,6 @@ impl fmt::Display for Fault {
         match self {
             Fault::Kill => f.write_str("SIGKILL"),
             Fault::Once(error) => f.write_str(error),
-            Fault::EverAfter(error) => write!(f, "{error} ever after"),
         }
     }
 }
@@ -128,7 +125,6 @@ impl Tracer {
         let inject = match fault {
             Fault::Kill => format!("inject={call}:delay_enter={HELD_S}s:when={nth}"),
             Fault::Once(error) => format!("inject={call}:error={error}:when={nth}"),
-            Fault::EverAfter(error) => format!("inject={call}:error={error}:when={nth}+"),
         };
         let calls = trace(call);
         let mut options: Vec<&OsStr> = vec!["-e".as_ref(), calls.as_ref(), "-e".as_ref(), inject.as_ref()];
