@@ -30,6 +30,8 @@ pub enum Command {
     Sync(SyncArgs),
     /// Show how far each resource has come, from the lake alone
     Status(StatusArgs),
+    /// Hold the whole lake to its laws and say what is wrong and where; nothing is written
+    Verify(VerifyArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
     Sandbox(SandboxArgs),
 }
@@ -63,6 +65,19 @@ pub struct StatusArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     /// Print the status as JSON, one line a resource
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Look at the chain of commits and the sizes of objects, and read no rows
+    #[arg(long)]
+    pub quick: bool,
+    /// Print what was found as JSON, one line a resource and one for the run
     #[arg(long)]
     pub json: bool,
 }
@@ -114,6 +129,14 @@ impl SyncArgs {
 }
 
 impl StatusArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.settings.flags()
+    }
+}
+
+impl VerifyArgs {
     /// What the flags set.
     #[must_use]
     pub fn flags(&self) -> Flags {

@@ -57,6 +57,8 @@ pub struct Config {
     pub granularity: Granularity,
     /// The resources to sync, in the order in which they are polled.
     pub resources: Vec<Resource>,
+    /// Whether these are all that the schemas describe.
+    pub all_resources: bool,
     /// The zone of times without one.
     pub naive_zone: Zone,
     /// What the guards allow.
@@ -283,6 +285,7 @@ impl Config {
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
             resources: choose(&schemas, &names)?,
+            all_resources: names.is_empty(),
             naive_zone: file.naive_zone.parse().map_err(|error| invalid("naive_zone", &error))?,
             limits: Limits {
                 accept_removals: flags.accept_removals,

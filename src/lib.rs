@@ -15,11 +15,11 @@
 //! | [`decode`] | a record's text as a typed row, without loss |
 //! | [`diff`] | what a poll changes, and the guards |
 //! | [`api`] | the network edge |
-//! | [`lake`] | the storage edge: commits, state, projection |
+//! | [`lake`] | the storage edge: commits, state, projection, and their verification |
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run |
-//! | [`status`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`status`], [`verify`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
@@ -38,3 +38,4 @@ pub mod schema;
 pub mod status;
 pub mod sync;
 pub mod telemetry;
+pub mod verify;

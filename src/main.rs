@@ -3,13 +3,14 @@
 use std::{io::Write, process::ExitCode};
 
 use lumetrade_export::{
-    cli::{Cli, Command, SandboxArgs, StatusArgs, SyncArgs},
+    cli::{Cli, Command, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
     config::{Config, Environment},
     demo,
     error::{Error, Kind},
+    lake::Depth,
     sandbox, status,
     sync::{self, Ambient, Report},
-    telemetry,
+    telemetry, verify,
 };
 use rustix::{fs::Mode, process::umask};
 use tokio::{
@@ -64,6 +65,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         }
         Command::Sync(args) => sync(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
+        Command::Verify(args) => verify(&args, &environment).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
 }
@@ -86,6 +88,17 @@ async fn status(args: &StatusArgs, environment: &Environment) -> Result<u8, Erro
     let statuses = status::read(&config).await?;
     print(&if args.json { status::json_lines(&statuses)? } else { status::table(&statuses) })?;
     Ok(0)
+}
+
+async fn verify(args: &VerifyArgs, environment: &Environment) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let report = verify::run(&config, if args.quick { Depth::Quick } else { Depth::Full }).await?;
+    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+    for (what, failure) in report.failures() {
+        tell(&format!("error: {what}: {}", failure.message));
+        tell_hint(failure.hint);
+    }
+    Ok(report.exit_code())
 }
 
 async fn sandbox(args: &SandboxArgs) -> Result<u8, Error> {
@@ -137,17 +150,19 @@ fn tell_failures(report: &Report) {
     for (resource, failure) in report.failures() {
         tell(&format!("error: {resource}: {}", failure.message));
         tell(&format!("  {}", failure.state));
-        if let Some(hint) = failure.hint {
-            tell(&format!("  hint: {hint}"));
-        }
+        tell_hint(failure.hint);
+    }
+}
+
+fn tell_hint(hint: Option<&str>) {
+    if let Some(hint) = hint {
+        tell(&format!("  hint: {hint}"));
     }
 }
 
 fn fail(error: &Error) -> ExitCode {
     tell(&format!("error: {error}"));
-    if let Some(hint) = error.hint() {
-        tell(&format!("  hint: {hint}"));
-    }
+    tell_hint(error.hint());
     let kind: Kind = error.kind();
     ExitCode::from(kind.exit_code())
 }

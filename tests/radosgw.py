@@ -73,7 +73,7 @@ mon_cluster_log_file = {folder}/cluster.log
 osd_data = {folder}/osd
 
 [client.rgw]
-rgw_frontends = beast endpoint=127.0.0.1:{rgw_port}
+rgw_frontends = beast endpoint=127.0.0.1:{rgw_port} tcp_nodelay=1
 rgw_data = {folder}/rgw
 rgw_enable_usage_log = false
 rgw_enable_ops_log = false

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
@@ -39,6 +39,16 @@ pub struct Client {
     base_url: BaseUrl,
 }
 
+/// What answers polls: the API, or something that plays it.
+pub trait Source: Send + Sync {
+    /// Asks for the whole list of a resource.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`], after the retries that are due.
+    fn poll(&self, resource: &Resource) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+}
+
 /// What a poll is answered with.
 pub enum Answer {
     /// The records, still to be received.
@@ -51,7 +61,7 @@ pub enum Answer {
 pub struct BodyStream {
     /// The body's ETag, where the server gave one.
     pub etag: Option<String>,
-    chunks: BoxStream<'static, reqwest::Result<Bytes>>,
+    chunks: BoxStream<'static, Result<Bytes, ApiError>>,
 }
 
 /// Why there is no complete answer.
@@ -128,13 +138,10 @@ impl Client {
             .map_err(|error| unreachable("set up TLS for", &base_url.to_string(), &error))?;
         Ok(Self { http, base_url })
     }
+}
 
-    /// Asks for the whole list of a resource.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiError`], after the retries that are due.
-    pub async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
+impl Source for Client {
+    async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
         let url = self.base_url.join(&resource.path);
         let mut attempt = 1;
         loop {
@@ -164,8 +171,18 @@ impl Client {
 }
 
 impl BodyStream {
+    /// A body of these chunks, which ends where they do.
+    #[must_use]
+    pub fn new(etag: Option<String>, chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Self {
+        Self { etag, chunks: chunks.boxed() }
+    }
+
     fn of(response: Response) -> Self {
-        Self { etag: header(&response, ETAG), chunks: response.bytes_stream().boxed() }
+        let broken = |error: reqwest::Error| {
+            let url = error.url().map(ToString::to_string).unwrap_or_default();
+            unreachable("receive the whole answer of", &url, &error)
+        };
+        Self::new(header(&response, ETAG), response.bytes_stream().map_err(broken))
     }
 
     /// The next chunk, or `None` at the declared end of the body.
@@ -174,14 +191,7 @@ impl BodyStream {
     ///
     /// [`ApiError::Unreachable`] if the connection ends or stalls before the body does.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
-        match self.chunks.next().await {
-            None => Ok(None),
-            Some(Ok(chunk)) => Ok(Some(chunk)),
-            Some(Err(error)) => {
-                let url = error.url().map(ToString::to_string).unwrap_or_default();
-                Err(unreachable("receive the whole answer of", &url, &error))
-            }
-        }
+        self.chunks.try_next().await
     }
 }
 

@@ -15,5 +15,5 @@ mod envelope;
 mod retry;
 
 pub use base_url::{BaseUrl, DEFAULT_BASE_URL, InvalidBaseUrl};
-pub use client::{Answer, ApiError, BodyStream, Client, Credentials};
+pub use client::{Answer, ApiError, BodyStream, Client, Credentials, Source};
 pub use envelope::Envelope;

@@ -43,10 +43,18 @@ impl Operation {
             Operation::Removed => "removed",
         }
     }
+
+    /// The operation of this name; `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Operation::Added, Operation::Changed, Operation::Removed]
+            .into_iter()
+            .find(|operation| operation.name() == name)
+    }
 }
 
 /// The system columns of a row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp<'a> {
     /// Number of the commit.
     pub seq: i64,
@@ -288,6 +296,23 @@ impl<'a> Row<'a> {
     }
 }
 
+impl<'a> Stamp<'a> {
+    /// Reads the system columns of row `index` of a stored batch; `None` if one is missing or means nothing.
+    #[must_use]
+    pub fn read(batch: &'a RecordBatch, index: usize) -> Option<Stamp<'a>> {
+        let column = |name: &str| batch.column_by_name(name).filter(|array| array.is_valid(index));
+        let text = |name: &str| Some(column(name)?.as_string_opt::<i32>()?.value(index));
+        let time = |name: &str| Some(column(name)?.as_primitive_opt::<TimestampMicrosecondType>()?.value(index));
+        Some(Stamp {
+            seq: column("_seq")?.as_primitive_opt::<Int64Type>()?.value(index),
+            operation: Operation::named(text("_op")?)?,
+            observed_at: time("_observed_at")?,
+            first_seen_at: time("_first_seen_at")?,
+            poll_id: text("_poll_id")?,
+        })
+    }
+}
+
 fn read_cell<'a>(array: Option<&'a ArrayRef>, index: usize, kind: &Type) -> Cell<'a> {
     let Some(array) = array.filter(|array| array.is_valid(index)) else { return Cell::Null };
     let cell = match kind {
@@ -399,6 +424,7 @@ mod tests {
             let stored = Row::read(&batch, index, trades);
             assert_eq!(stored, decoded);
             assert_eq!(stored.digest(trades, Seed(3)), decoded.digest(trades, Seed(3)));
+            assert_eq!(Stamp::read(&batch, index), Some(STAMP));
         }
     }
 

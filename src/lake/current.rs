@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement,
+    defect::{Defect, has},
     fold::Fold,
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
@@ -47,20 +48,20 @@ pub struct Projection<'a> {
 
 /// Which commits are reflected, and by which objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Index {
-    format: u32,
-    seq: u64,
-    sha256: Option<String>,
-    schema: String,
+pub(super) struct Index {
+    pub format: u32,
+    pub seq: u64,
+    pub sha256: Option<String>,
+    pub schema: String,
     /// By key.
-    objects: BTreeMap<String, Object>,
+    pub objects: BTreeMap<String, Object>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Object {
-    size: u64,
-    etag: Option<String>,
-    sha256: String,
+pub(super) struct Object {
+    pub size: u64,
+    pub etag: Option<String>,
+    pub sha256: String,
 }
 
 /// What an attempt to project came to.
@@ -104,7 +105,7 @@ impl<'a> Projection<'a> {
                 Reflected::Already => return Ok(()),
                 Reflected::Written => {
                     let latest = log.head().await?;
-                    if latest.seq == head.seq {
+                    if latest.seq == head.seq || has(Defect::ProjectsWithoutASecondLook) {
                         return Ok(());
                     }
                     head = latest;
@@ -217,7 +218,8 @@ impl<'a> Projection<'a> {
     /// Partitions of which an object in the index is missing or another one.
     fn damaged(&self, index: &Index, there: &BTreeMap<String, Listed>) -> BTreeSet<EventPartition> {
         let other = |key: &String, object: &Object| {
-            there.get(key).is_none_or(|found| found.size != object.size || found.etag != object.etag)
+            !has(Defect::IgnoresDamagedProjections)
+                && there.get(key).is_none_or(|found| found.size != object.size || found.etag != object.etag)
         };
         let keys = index.objects.iter().filter(|(key, object)| other(key, object)).map(|(key, _)| key);
         keys.filter_map(|key| self.partition_of(key)).collect()
@@ -236,7 +238,7 @@ impl<'a> Projection<'a> {
         let Some(object) = index.objects.get(&key) else { return Ok(None) };
         let Some(mut file) = self.lake.store.download(&key, &self.spool).await? else { return Ok(None) };
         let sha256 = parquet_file::sha256_of_file(&mut file).map_err(|error| LakeError::spool(&error))?;
-        Ok((sha256 == object.sha256).then_some((key, file)))
+        Ok((sha256 == object.sha256 || has(Defect::BuildsOnUncheckedBase)).then_some((key, file)))
     }
 
     /// Objects that no commit backs are read by whoever globs the table. They are not ours to delete.

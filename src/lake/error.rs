@@ -206,8 +206,13 @@ fn element<'x>(xml: &'x str, name: &str) -> &'x str {
 /// than one status for credentials that do not hold, and where there are none, the machine is asked for its own in vain.
 pub(super) fn is_denial(error: &object_store::Error) -> bool {
     use object_store::Error::{PermissionDenied, Unauthenticated};
-    const CREDENTIALS: [&str; 4] =
-        ["<Code>ExpiredToken", "<Code>InvalidToken", "<Code>RequestTimeTooSkewed", "169.254.169.254"];
+    const CREDENTIALS: [&str; 5] = [
+        "status code: 403",
+        "<Code>ExpiredToken",
+        "<Code>InvalidToken",
+        "<Code>RequestTimeTooSkewed",
+        "169.254.169.254",
+    ];
     if matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) || says_any(error, &CREDENTIALS) {
         return true;
     }
@@ -222,10 +227,13 @@ pub(super) fn is_denial(error: &object_store::Error) -> bool {
 }
 
 /// Whether the request went to a place that is not the bucket's. An object that is missing is never an error here, so what is
-/// not found is the bucket.
+/// not found is the bucket, or an upload that is completed already.
 pub(super) fn is_elsewhere(error: &object_store::Error) -> bool {
-    const PLACES: [&str; 3] = ["redirect", "<Code>AuthorizationHeaderMalformed", "<Code>PermanentRedirect"];
-    matches!(error, object_store::Error::NotFound { .. }) || says_any(error, &PLACES)
+    const PLACES: [&str; 4] =
+        ["redirect", "<Code>AuthorizationHeaderMalformed", "<Code>NoSuchBucket", "<Code>PermanentRedirect"];
+    let is_missing =
+        matches!(error, object_store::Error::NotFound { .. }) && !error.to_string().contains("NoSuchUpload");
+    is_missing || says_any(error, &PLACES)
 }
 
 fn says_any(error: &object_store::Error, texts: &[&str]) -> bool {

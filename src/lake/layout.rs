@@ -90,6 +90,15 @@ impl Layout {
         Some((partition, seq))
     }
 
+    /// The partition that a key under `current/<table>/` stands for; `None` for a key that no projection has.
+    pub(super) fn parse_current(&self, table: &str, key: &str) -> Option<EventPartition> {
+        let partition = match self.granularity.column() {
+            None => EventPartition::default(),
+            Some(_) => self.granularity.parse_folder(key.rsplit('/').nth(1)?)?,
+        };
+        (self.current(table, partition) == key).then_some(partition)
+    }
+
     fn within(&self, folder: String, partition: EventPartition, file: &str) -> String {
         match self.granularity.folder(partition) {
             Some(name) => format!("{folder}/{name}/{file}"),
@@ -122,6 +131,14 @@ mod tests {
         let key = accounts.commit(EventPartition::default(), 1);
         assert_eq!(key, "changes/accounts/00000000000000000001.parquet");
         assert_eq!(accounts.parse_commit(&key), Some((EventPartition::default(), 1)));
+        for (layout, table, partition) in
+            [(&deposits, "deposits", may), (&accounts, "accounts", EventPartition::default())]
+        {
+            let key = layout.current(table, partition);
+            assert_eq!(layout.parse_current(table, &key), Some(partition), "{key}");
+            assert_eq!(layout.parse_current("other", &key), None);
+            assert_eq!(layout.parse_current(table, &key.replace("data", "other")), None);
+        }
     }
 
     #[test]

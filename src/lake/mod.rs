@@ -13,6 +13,7 @@
 mod bucket;
 mod claim;
 mod current;
+pub(crate) mod defect;
 mod draft;
 mod error;
 mod fold;
@@ -30,6 +31,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod watched;
 mod wire;
 
@@ -47,3 +49,4 @@ pub use state::{load_known, save_known};
 pub use status::ResourceStatus;
 use store::Replacement;
 pub use store::{Creation, Store};
+pub use verify::{Depth, Figures, Finding, Law, Note, Verification};

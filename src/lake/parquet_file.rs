@@ -14,7 +14,7 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
     file::{
-        metadata::{KeyValue, ParquetMetaDataReader},
+        metadata::{FileMetaData, KeyValue, ParquetMetaDataReader},
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
         reader::ChunkReader,
     },
@@ -144,28 +144,64 @@ impl Write for Hashing {
     }
 }
 
+/// The object `key`, opened: its schema and footer are read, its rows are not yet.
+pub(super) struct Content<R: ChunkReader + 'static> {
+    key: String,
+    reader: ParquetRecordBatchReaderBuilder<Watched<R>>,
+    failure: Failure,
+}
+
+impl<R: ChunkReader + 'static> Content<R> {
+    /// # Errors
+    ///
+    /// [`LakeError::Damaged`] if it is no Parquet file, [`LakeError::Io`] if it cannot be read.
+    pub(super) fn open(key: &str, content: R) -> Result<Self, LakeError> {
+        let (content, failure) = Watched::new(content);
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| unreadable(key, &error, &failure))?;
+        Ok(Self { key: key.to_owned(), reader: reader.with_batch_size(READ_ROWS), failure })
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        self.reader.schema()
+    }
+
+    /// Rows that the footer counts.
+    pub(super) fn rows(&self) -> u64 {
+        self.reader.metadata().file_metadata().num_rows().unsigned_abs()
+    }
+
+    /// An entry of the footer.
+    pub(super) fn entry(&self, name: &str) -> Option<String> {
+        entry(self.reader.metadata().file_metadata(), name)
+    }
+
+    /// The rows in order, with all columns or those named.
+    pub(super) fn batches(
+        self,
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<R>, LakeError> {
+        let Self { key, reader, failure } = self;
+        let mask = match columns {
+            Some(columns) => ProjectionMask::columns(reader.parquet_schema(), columns.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        let reader = reader.with_projection(mask).build().map_err(|error| unreadable(&key, &error, &failure))?;
+        Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, &error, &failure))))
+    }
+}
+
 /// The batches of the object `key`, in order, with all columns or those named.
 ///
 /// # Errors
 ///
-/// [`LakeError::Damaged`] if it is no Parquet file, [`LakeError::Io`] if it cannot be read.
+/// As [`Content::open`].
 pub(super) fn read_batches<R: ChunkReader + 'static>(
     key: &str,
     content: R,
     columns: Option<&[&str]>,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<R>, LakeError> {
-    let (content, failure) = Watched::new(content);
-    let open = || {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(content)?.with_batch_size(READ_ROWS);
-        let mask = match columns {
-            Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
-            None => ProjectionMask::all(),
-        };
-        builder.with_projection(mask).build()
-    };
-    let reader = open().map_err(|error| unreadable(key, &error, &failure))?;
-    let key = key.to_owned();
-    Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, &error, &failure))))
+    Content::open(key, content)?.batches(columns)
 }
 
 /// A file that cannot be read is not damaged: that is for its content to show.
@@ -181,7 +217,9 @@ pub(super) fn footer_value(tail: &Bytes, key: &str) -> Result<Option<String>, Pa
     let mut reader = ParquetMetaDataReader::new();
     // Offsets in the footer are relative to the file, and none of them is followed here.
     reader.try_parse_sized(tail, tail.len() as u64)?;
-    let metadata = reader.finish()?;
-    let entries = metadata.file_metadata().key_value_metadata();
-    Ok(entries.and_then(|entries| entries.iter().find(|entry| entry.key == key)).and_then(|entry| entry.value.clone()))
+    Ok(entry(reader.finish()?.file_metadata(), key))
+}
+
+fn entry(metadata: &FileMetaData, name: &str) -> Option<String> {
+    metadata.key_value_metadata()?.iter().find(|entry| entry.key == name)?.value.clone()
 }

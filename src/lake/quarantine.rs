@@ -40,8 +40,11 @@ pub struct Quarantine<'a> {
 /// Attempts to be the one that writes the next number.
 const ATTEMPTS_MAX: u32 = 16;
 
-const QUARANTINED: &str = "quarantined";
-const RELEASED: &str = "released";
+/// Key of the lake's identity in the footer of a quarantine's object.
+pub(super) const QUARANTINE_KEY: &str = "lumetrade.quarantine";
+
+pub(super) const QUARANTINED: &str = "quarantined";
+pub(super) const RELEASED: &str = "released";
 
 impl<'a> Quarantine<'a> {
     /// The quarantine of `resource`, with a folder for temporary files.
@@ -100,9 +103,8 @@ impl<'a> Quarantine<'a> {
         writer
             .write(&batch(rows, poll_id, observed_at).map_err(|error| LakeError::spool(&error))?)
             .map_err(|error| LakeError::spool(&error))?;
-        let mut written = writer
-            .close("lumetrade.quarantine", self.lake.identity.id.clone())
-            .map_err(|error| LakeError::spool(&error))?;
+        let mut written =
+            writer.close(QUARANTINE_KEY, self.lake.identity.id.clone()).map_err(|error| LakeError::spool(&error))?;
         let mut bytes = Vec::new();
         written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;
         Ok(bytes.into())
@@ -123,7 +125,7 @@ fn difference<'r>(
     new.chain(gone).collect()
 }
 
-fn schema() -> SchemaRef {
+pub(super) fn schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -159,7 +161,7 @@ fn batch(
     RecordBatch::try_new(schema(), columns)
 }
 
-fn rows(batch: &RecordBatch) -> Vec<(Quarantined, String)> {
+pub(super) fn rows(batch: &RecordBatch) -> Vec<(Quarantined, String)> {
     let text = |name: &str, row: usize| -> Option<String> {
         let texts = batch.column_by_name(name)?.as_string_opt::<i32>()?;
         arrow_array::Array::is_valid(texts, row).then(|| texts.value(row).to_owned())

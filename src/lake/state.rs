@@ -14,20 +14,21 @@ use std::{
     path::Path,
 };
 
-use arrow_array::{Array, RecordBatch, cast::AsArray, types::TimestampMicrosecondType};
+use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError,
-    fold::{row_key, version},
+    claim::Claim,
+    defect::{Defect, has},
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
     parquet_file,
     spool::{Spool, Spooled},
 };
 use crate::{
-    decode::{Decoder, Row},
+    decode::{Decoder, Operation, Row, Stamp, key_hash},
     diff::{Known, KnownRecord},
     schema::{EventPartition, Resource},
 };
@@ -79,16 +80,10 @@ pub async fn load_known(
 ) -> Result<(Known, bool), LakeError> {
     let resource = decoder.resource();
     let layout = Layout::new(resource, lake.identity.granularity);
-    let (cached, mut known) = match load(lake, &layout, spool).await? {
-        Some((header, known)) if header.seq <= head.seq && header.is_like(&Header::of(lake, decoder, head)) => {
-            (Head { seq: header.seq, sha256: header.sha256, cursor: None }, known)
-        }
-        Some((header, _)) if header.seq > head.seq => {
-            require_commit(lake, &layout, &header).await?;
-            Default::default()
-        }
-        _ => Default::default(),
-    };
+    let (cached, mut known) = cached(lake, decoder, head, spool).await?.unwrap_or_default();
+    if has(Defect::TrustsStaleState) && cached.seq > 0 {
+        return Ok((known, false));
+    }
     if cached.seq == head.seq {
         if cached.sha256 == head.sha256 {
             return Ok((known, false));
@@ -108,6 +103,31 @@ pub async fn load_known(
         }
     }
     Ok((known, true))
+}
+
+/// What the cache holds, and as of which head; `None` unless it is whole, of this lake, resource and schema, and not newer
+/// than `head`.
+///
+/// # Errors
+///
+/// [`LakeError::RolledBack`] if it knows a commit that is not in the log.
+pub(super) async fn cached(
+    lake: &Lake,
+    decoder: &Decoder<'_>,
+    head: &Head,
+    spool: &Path,
+) -> Result<Option<(Head, Known)>, LakeError> {
+    let layout = Layout::new(decoder.resource(), lake.identity.granularity);
+    match load(lake, &layout, spool).await? {
+        Some((header, _)) if header.seq > head.seq => {
+            require_commit(lake, &layout, &header).await?;
+            Ok(None)
+        }
+        Some((header, known)) if header.is_like(&Header::of(lake, decoder, head)) => {
+            Ok(Some((Head { seq: header.seq, sha256: header.sha256, cursor: None }, known)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Keeps what is known as of `head` for the next run, in this order. Only time is lost if it is not kept.
@@ -169,18 +189,9 @@ fn fold(
     resource: &Resource,
     lake: &Lake,
 ) -> Option<()> {
-    let first_seen_at = batch.column_by_name("_first_seen_at")?.as_primitive_opt::<TimestampMicrosecondType>()?;
     for index in 0..batch.num_rows() {
         let row = Row::read(batch, index, resource);
-        let record = KnownRecord {
-            key: row_key(batch, index, resource, lake.seed)?,
-            element: 0,
-            digest: row.digest(resource, lake.seed),
-            first_seen_at: first_seen_at.is_valid(index).then(|| first_seen_at.value(index))?,
-            partition,
-            open: row.is_open(resource),
-            removed: version(batch, index)?.removed,
-        };
+        let record = known_record(&row, Stamp::read(batch, index)?, partition, resource, lake)?;
         match known.find(record.key) {
             Some(position) => *known.get_mut(position)? = record,
             None => drop(known.push(record)),
@@ -196,10 +207,12 @@ pub(super) async fn last_known(lake: &Lake, layout: &Layout, spool: &Path) -> Re
 
 /// A cache that is ahead of the head was kept by another run just now, or by one whose commits are gone.
 async fn require_commit(lake: &Lake, layout: &Layout, header: &Header) -> Result<(), LakeError> {
-    match lake.store.get(&layout.claim(header.seq)).await? {
-        Some(_) => Ok(()),
-        None => Err(rolled_back(layout, header.seq)),
-    }
+    let claim = layout.claim(header.seq);
+    let commit = match lake.store.get(&claim).await? {
+        Some(bytes) => lake.store.tail(&Claim::parse(&claim, &bytes)?.key, 1).await?,
+        None => None,
+    };
+    if commit.is_some() { Ok(()) } else { Err(rolled_back(layout, header.seq)) }
 }
 
 /// The cache knows a commit that is not there.
@@ -214,6 +227,25 @@ async fn load(lake: &Lake, layout: &Layout, spool: &Path) -> Result<Option<(Head
         header.lake == lake.identity.id && header.resource == layout.resource() && header.format == super::FORMAT
     };
     Ok(file.and_then(read).filter(is_ours))
+}
+
+/// What is known of a record by a row of a commit; `None` if the row has no key.
+pub(super) fn known_record(
+    row: &Row<'_>,
+    stamp: Stamp<'_>,
+    partition: EventPartition,
+    resource: &Resource,
+    lake: &Lake,
+) -> Option<KnownRecord> {
+    Some(KnownRecord {
+        key: key_hash(lake.seed, row.key(resource)?),
+        element: 0,
+        digest: row.digest(resource, lake.seed),
+        first_seen_at: stamp.first_seen_at,
+        partition,
+        open: row.is_open(resource),
+        removed: stamp.operation == Operation::Removed,
+    })
 }
 
 /// What a cache holds; `None` unless it is whole.

@@ -21,6 +21,8 @@ pub struct Body {
     shape: Shape,
     /// Members that a record must have, and their text.
     filters: Vec<(&'static str, String)>,
+    /// The number of the first record that it may hold.
+    first: u64,
     place: u64,
     count: u64,
     progress: Progress,
@@ -58,7 +60,15 @@ impl Body {
 
     fn new(snapshot: Arc<Snapshot>, resource: Resource, shape: Shape, filters: Vec<(&'static str, String)>) -> Body {
         let count = snapshot.count(resource);
-        Body { snapshot, resource, shape, filters, place: 0, count, progress: Progress::Opening }
+        Body { snapshot, resource, shape, filters, first: 0, place: 0, count, progress: Progress::Opening }
+    }
+
+    /// The same without the records before a number.
+    #[cfg(test)]
+    pub(super) fn since(mut self, first: u64) -> Body {
+        self.first = first.min(self.count);
+        self.count -= self.first;
+        self
     }
 
     fn put_next(&mut self, out: &mut Vec<u8>) {
@@ -80,10 +90,11 @@ impl Body {
     }
 
     fn put_record(&mut self, out: &mut Vec<u8>) {
-        let number = match self.shape {
+        let place = match self.shape {
             Shape::List(style) => style.order.record_at(self.place, self.count),
             Shape::Truth => self.place,
         };
+        let number = self.first + place;
         let Some(record) = self.snapshot.record(self.resource, number) else { return };
         if !self.filters.iter().all(|(name, text)| has_text(&record, name, text)) {
             return;

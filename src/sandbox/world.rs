@@ -117,6 +117,12 @@ impl Snapshot {
         Body::truth(self.clone(), resource)
     }
 
+    /// List and truth of the records from a number on, as if there had been none before: a small window on a busy world.
+    #[cfg(test)]
+    pub(crate) fn since(self: &Arc<Self>, resource: Resource, first: u64, style: Style) -> (Body, Body) {
+        (self.list(resource, style).since(first), self.truth(resource).since(first))
+    }
+
     pub(super) fn world(&self) -> &Arc<World> {
         &self.world
     }
@@ -127,7 +133,7 @@ impl Snapshot {
     }
 
     /// How many records have been made; of beneficiaries, some are gone.
-    pub(super) fn count(&self, resource: Resource) -> u64 {
+    pub(crate) fn count(&self, resource: Resource) -> u64 {
         let (world, clock) = (&self.world, self.clock);
         match resource {
             Resource::Accounts => accounts::count(self),

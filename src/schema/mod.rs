@@ -18,4 +18,4 @@ pub use definition::SchemaError;
 pub use partition::{EventPartition, Granularity};
 pub use resource::{Column, List, Resource, Statuses, Type};
 pub use schemas::Schemas;
-pub use table::{DECIMAL_PRECISION, DECIMAL_SCALE, SYSTEM_COLUMNS, Table, TableRows, data_type};
+pub use table::{DECIMAL_PRECISION, DECIMAL_SCALE, SYSTEM_COLUMNS, Table, TableRows, data_type, declared_columns};

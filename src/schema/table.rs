@@ -138,6 +138,36 @@ pub fn data_type(kind: &Type) -> DataType {
     }
 }
 
+/// The columns that a table's schema was made from, as far as it tells: names and types, without the system columns. `None`
+/// if a column has a type that none is declared with.
+#[must_use]
+pub fn declared_columns(schema: &Schema) -> Option<Vec<Column>> {
+    columns_of(schema.fields())
+}
+
+fn columns_of(fields: &Fields) -> Option<Vec<Column>> {
+    let is_system = |field: &Field| SYSTEM_COLUMNS.iter().any(|(name, _)| name == field.name());
+    let column = |field: &Field| {
+        let is_json = field.metadata().get("lumetrade.type").is_some_and(|kind| kind == "json");
+        let kind = if is_json { Type::Json } else { type_of(field.data_type())? };
+        let name = field.name().clone();
+        Some(Column { json: name.clone(), name, kind, doc: String::new(), sensitive: false })
+    };
+    fields.iter().filter(|field| !is_system(field)).map(|field| column(field)).collect()
+}
+
+fn type_of(found: &DataType) -> Option<Type> {
+    let scalars = [Type::String, Type::Decimal, Type::Integer, Type::Boolean, Type::Timestamp, Type::Date];
+    if let Some(scalar) = scalars.into_iter().find(|scalar| data_type(scalar) == *found) {
+        return Some(scalar);
+    }
+    let DataType::List(element) = found else { return None };
+    let DataType::Struct(fields) = element.data_type() else { return None };
+    let unnamed = String::new;
+    let columns = columns_of(fields)?;
+    Some(Type::List(List { table: unnamed(), table_doc: unnamed(), parent_key: unnamed(), columns }))
+}
+
 /// Fields of a list's element: what is declared, then what is not.
 fn element_fields(list: &List) -> Fields {
     let (name, doc) = SYSTEM_COLUMNS[0];
@@ -162,6 +192,23 @@ mod tests {
         assert_eq!(names, ["trades", "trade_fills"]);
         assert_eq!(tables[1].schema.field(0).name(), "trade_id");
         assert!(matches!(tables[0].schema.field_with_name("fills").unwrap().data_type(), DataType::List(_)));
+    }
+
+    #[test]
+    fn a_schema_tells_the_names_and_types_it_was_made_from() {
+        fn forget(columns: &[Column]) -> Vec<(String, String, Vec<String>)> {
+            let inner = |column: &Column| match &column.kind {
+                Type::List(list) => forget(&list.columns).into_iter().map(|column| format!("{column:?}")).collect(),
+                _ => Vec::new(),
+            };
+            columns.iter().map(|column| (column.name.clone(), column.kind.name().to_owned(), inner(column))).collect()
+        }
+        for resource in Schemas::builtin().unwrap().iter() {
+            let told = declared_columns(&resource.arrow_schema()).unwrap();
+            assert_eq!(forget(&told), forget(&resource.columns), "{}", resource.name);
+        }
+        let foreign = Schema::new(vec![Field::new("x", DataType::Float64, true)]);
+        assert!(declared_columns(&foreign).is_none());
     }
 
     #[test]

@@ -10,6 +10,8 @@
 mod ambient;
 mod observation;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashSet, path::Path};
 
@@ -19,12 +21,15 @@ use observation::{Observation, Observed};
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
 
 use crate::{
-    api::{Answer, Client},
+    api::{Answer, Client, Source},
     config::Config,
     decode::{Decoder, Operation, Row, key_hash},
     diff::{Conclusion, Filed, KnownRecord},
     error::Error,
-    lake::{self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store},
+    lake::{
+        self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store,
+        defect::{Defect, has},
+    },
     schema::Resource,
 };
 
@@ -41,10 +46,16 @@ const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 /// in the report.
 pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
     let client = Client::new(config.base_url.clone(), &config.credentials()?)?;
-    let lake = open_lake(config, ambient).await?;
+    let store = Store::open(&config.lake, &config.s3, true)?;
+    sync(config, ambient, &client, store).await
+}
+
+/// A run, wherever its polls are answered and its lake is kept.
+async fn sync<S: Source>(config: &Config, ambient: &Ambient, source: &S, store: Store) -> Result<Report, Error> {
+    let lake = open_lake(config, ambient, store).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
-        let sync = ResourceSync { config, ambient, client: &client, lake: &lake, resource };
+        let sync = ResourceSync { config, ambient, source, lake: &lake, resource };
         let mut report = ResourceReport::new(&resource.name);
         match sync.run(&mut report).await {
             Ok(()) => tracing::info!(resource = resource.name, outcome = %report.outcome, "synced"),
@@ -55,18 +66,17 @@ pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
     Ok(Report { resources })
 }
 
-async fn open_lake(config: &Config, ambient: &Ambient) -> Result<Lake, Error> {
+async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<Lake, Error> {
     let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
-    let store = Store::open(&config.lake, &config.s3, true)?;
     store.tidy(ambient.now() - ABANDONED_AFTER).await?;
     Ok(Lake::open_or_create(store, candidate).await?)
 }
 
 /// The sync of one resource.
-struct ResourceSync<'a> {
+struct ResourceSync<'a, S> {
     config: &'a Config,
     ambient: &'a Ambient,
-    client: &'a Client,
+    source: &'a S,
     lake: &'a Lake,
     resource: &'a Resource,
 }
@@ -78,7 +88,7 @@ enum Written {
     Lost,
 }
 
-impl ResourceSync<'_> {
+impl<S: Source> ResourceSync<'_, S> {
     async fn run(&self, report: &mut ResourceReport) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             if let Written::All = self.attempt(report).await? {
@@ -90,6 +100,7 @@ impl ResourceSync<'_> {
     }
 
     async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
+        let early = if has(Defect::PollsTooEarly) { Some(self.source.poll(self.resource).await?) } else { None };
         let log = Log::new(self.lake, self.resource);
         let projection = Projection::new(self.lake, self.resource, self.spool());
         let head = log.settle(self.spool()).await?;
@@ -97,7 +108,7 @@ impl ResourceSync<'_> {
         if head.seq > 0 {
             projection.advance(&log, &head).await?;
         }
-        let Some(observed) = self.observe(&head).await? else {
+        let Some(observed) = self.observe(&head, early).await? else {
             tracing::info!(resource = self.resource.name, path = self.resource.path, "the API has no such endpoint");
             report.outcome = ResourceOutcome::Absent;
             return Ok(Written::All);
@@ -106,12 +117,16 @@ impl ResourceSync<'_> {
     }
 
     /// Polls; `None` if the API lacks the resource and may.
-    async fn observe(&self, head: &Head) -> Result<Option<Observed>, Error> {
+    async fn observe(&self, head: &Head, early: Option<Answer>) -> Result<Option<Observed>, Error> {
         let decoder = self.decoder();
         let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
-        let Answer::Body(mut body) = self.client.poll(self.resource).await? else { return Ok(None) };
+        let answer = match early {
+            Some(answer) => answer,
+            None => self.source.poll(self.resource).await?,
+        };
+        let Answer::Body(mut body) = answer else { return Ok(None) };
         let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts);
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
@@ -191,6 +206,9 @@ impl ResourceSync<'_> {
         report.observed(&conclusion, &body, withheld);
         let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
+        if has(Defect::KeepsStateTooEarly) {
+            lake::save_known(self.lake, &self.decoder(), &head, conclusion.known_in_order(), self.spool()).await?;
+        }
         for mut sealed in drafts.seal(&facts)? {
             match log.commit(&mut sealed).await? {
                 Outcome::Committed(next) => head = next,

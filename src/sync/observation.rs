@@ -9,7 +9,10 @@ use crate::{
     decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash},
     diff::{Conclusion, Diff, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
-    lake::{Drafts, Effect, Quarantined},
+    lake::{
+        Drafts, Effect, Quarantined,
+        defect::{Defect, has},
+    },
     record::{Body, MalformedBody, RecordSlice, Splitter},
     schema::Resource,
 };
@@ -148,7 +151,10 @@ impl RecordReader<'_> {
             Verdict::Added(filed) => {
                 self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
             }
-            Verdict::Changed(filed) => {
+            Verdict::Changed(mut filed) => {
+                if has(Defect::MovesRecords) {
+                    filed.partition = self.drafts.file(event_time).partition;
+                }
                 let effect = Effect { known: 0, open: i64::from(open) - i64::from(filed.was_open), event_time };
                 self.draft(Operation::Changed, filed, row, effect)
             }

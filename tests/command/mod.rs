@@ -6,3 +6,4 @@ mod readme;
 mod sandbox;
 mod settings;
 mod status;
+mod verify;

@@ -15,4 +15,5 @@ mod records;
 mod returns;
 mod s3;
 mod sweep;
+mod verify;
 mod walk;

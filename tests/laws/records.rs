@@ -8,6 +8,7 @@ use crate::support::{
     rows::{Version, assert_same_records, changes, current, current_elements, elements},
     sandbox::Sandbox,
     tables::Resource,
+    verified::assert_verified,
 };
 
 /// Fails unless `current/` holds what the sandbox says of each resource, in all tables and all columns.
@@ -79,7 +80,7 @@ fn expected_partition(resource: &Resource, first: &Version) -> Option<String> {
     resource.partitioned.then(|| event_time.unwrap_or(&first.observed_at)[..7].to_owned())
 }
 
-/// Fails unless `changes/`, folded, is what `current/` shows, and what is true.
+/// Fails unless `changes/`, folded, is what `current/` shows, and what is true; and unless `verify` finds the same.
 #[track_caller]
 pub fn assert_lake_is_the_truth(duckdb: &mut DuckDb, lake: &Lake, sandbox: &Sandbox, resources: &[Resource]) {
     assert_current_is_the_truth(duckdb, lake, sandbox, resources);
@@ -89,6 +90,7 @@ pub fn assert_lake_is_the_truth(duckdb: &mut DuckDb, lake: &Lake, sandbox: &Sand
         let present = last.filter(|(_, last)| last.operation != "removed").map(|(key, last)| (key, last.row)).collect();
         assert_same_records(&present, &sandbox.truth(resource), &format!("the fold of changes/{}", resource.name));
     }
+    assert_verified(lake);
 }
 
 /// The resources that the reference documents.

@@ -42,18 +42,27 @@ impl DuckDb {
 
     /// Runs one statement; DuckDB's message if it fails.
     pub fn try_query(&mut self, sql: &str) -> Result<Answer, String> {
+        self.ask(&json!({ "sql": sql }))
+    }
+
+    /// Loads an extension that `requirements.txt` names.
+    pub fn load(&mut self, extension: &str) {
+        self.ask(&json!({ "load": extension })).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn ask(&mut self, request: &Value) -> Result<Answer, String> {
         let input = self.input.as_mut().unwrap();
-        writeln!(input, "{}", json!({ "sql": sql })).and_then(|()| input.flush()).expect("DuckDB runs");
+        writeln!(input, "{request}").and_then(|()| input.flush()).expect("DuckDB runs");
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("DuckDB ended at: {sql}"));
+        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("DuckDB ended at: {request}"));
         if let Some(error) = answer["error"].as_str() {
             return Err(error.to_owned());
         }
         let names = answer["columns"].as_array().unwrap().iter();
         let columns = names.map(|name| name.as_str().unwrap().to_owned()).collect();
-        let Value::Array(rows) = answer["rows"].take() else { panic!("no rows: {sql}") };
-        let cells = |row| if let Value::Array(cells) = row { cells } else { panic!("no row: {sql}") };
+        let Value::Array(rows) = answer["rows"].take() else { panic!("no rows: {request}") };
+        let cells = |row| if let Value::Array(cells) = row { cells } else { panic!("no row: {request}") };
         Ok(Answer { columns, rows: rows.into_iter().map(cells).collect() })
     }
 
@@ -103,7 +112,10 @@ fn python() -> &'static Path {
 }
 
 fn is_ready(python: &Path) -> bool {
-    Command::new(python).args(["-c", "import duckdb, pytz"]).output().is_ok_and(|output| output.status.success())
+    Command::new(python)
+        .args(["-c", "import duckdb, duckdb_extension_httpfs, pytz"])
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 fn make_environment(folder: &Path, python: &Path) {

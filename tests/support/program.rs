@@ -69,6 +69,13 @@ pub fn behind<S: AsRef<OsStr>>(starter: impl IntoIterator<Item = S>, command: &C
     started
 }
 
+/// A command on a lake in a bucket, to be run in `folder` without the API's credentials.
+pub fn program_on(lake: &S3Location, folder: &Path, name: &str) -> Command {
+    let mut command = program_without_credentials(folder);
+    command.args([name, "--lake", &lake.location]).envs(&lake.environment);
+    command
+}
+
 /// Starts a command whose end is waited for with [`end`].
 pub fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -148,6 +155,18 @@ impl Sync {
 
     pub fn arg(mut self, arg: &str) -> Self {
         self.command.arg(arg);
+        self
+    }
+
+    /// With another variable in its environment.
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.command.env(variable, value);
+        self
+    }
+
+    /// Without a variable in its environment.
+    pub fn without(mut self, variable: &str) -> Self {
+        self.command.env_remove(variable);
         self
     }
 

@@ -2,8 +2,10 @@
 
 mod conformance;
 mod faulty;
+mod model;
 mod probe;
 mod radosgw;
+mod verify;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 

@@ -35,7 +35,7 @@ use self::{
     http::{Head, Reply, Response},
     policy::Policy,
 };
-use super::program::S3Location;
+use super::program::{KEY, S3Location, SECRET};
 
 /// The bucket's name, and the prefix of the lake in it.
 pub const BUCKET: &str = "lake";
@@ -46,8 +46,11 @@ pub const ACCESS_KEY: &str = "AKIACANARYACCESSKEY";
 pub const SECRET_KEY: &str = "canary/secret+access/key";
 pub const SESSION_TOKEN: &str = "canary/session+token==";
 
+/// What no output and no object may hold: the secrets of this server, and of the sandbox.
+pub const SECRETS: [&str; 4] = [SECRET_KEY, SESSION_TOKEN, KEY, SECRET];
+
 /// Objects in a page of a listing: so few that every listing of some length has several.
-const PAGE: usize = 7;
+const PAGE: usize = 3;
 /// How long a store that races takes between looking and writing.
 const RACE: Duration = Duration::from_millis(50);
 
@@ -75,6 +78,8 @@ pub struct Options {
     pub races: bool,
     /// Answers a request for another region with a redirect.
     pub regional: bool,
+    /// Has no bucket of the lake's name.
+    pub named_otherwise: bool,
     /// Finds the bucket in the host of a request alone.
     pub virtual_hosts: bool,
 }
@@ -95,8 +100,6 @@ pub struct Seen {
     /// Relative to the lake; of a listing, its prefix.
     pub key: String,
     pub status: Option<u16>,
-    /// The host that was asked for.
-    pub host: String,
 }
 
 /// What is being uploaded at the moment, and the most that ever was.
@@ -157,6 +160,16 @@ impl S3 {
         use_it(&mut self.shared.state.lock().unwrap().bucket)
     }
 
+    /// Removes an object of the lake, by its key in it.
+    pub fn forget(&self, key: &str) {
+        self.bucket(|bucket| bucket.forget(&format!("{PREFIX}/{key}")));
+    }
+
+    /// Puts an object of the lake there, by its key in it.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        self.bucket(|bucket| bucket.place(&format!("{PREFIX}/{key}"), bytes));
+    }
+
     /// From here on, this goes wrong.
     pub fn inject(&self, fault: Fault) {
         self.shared.state.lock().unwrap().faults.push((fault, 0));
@@ -177,6 +190,17 @@ impl S3 {
             usize::from(state.bucket.apply(verb, &key, &head, body).status < 300)
         };
         late.into_iter().map(land).sum()
+    }
+
+    /// Waits until so much is late.
+    pub fn await_late(&self, count: usize) {
+        for _ in 0..30_000 {
+            if self.shared.state.lock().unwrap().late.len() >= count {
+                return;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        panic!("nothing comes late");
     }
 
     /// The objects of the lake, by their keys in it.
@@ -249,7 +273,7 @@ impl Shared {
     fn reply(&self, head: &Head, body: Vec<u8>) -> Reply {
         let (bucket, key) = self.address(head);
         let verb = Verb::of(head, &key);
-        if bucket != BUCKET {
+        if bucket != BUCKET || self.options.named_otherwise {
             return Reply::Whole(Response::error(404, "NoSuchBucket", "the specified bucket does not exist"));
         }
         let refused = self.refuse(head, verb, &key);
@@ -264,14 +288,13 @@ impl Shared {
         let reply = match (refused, state.due(class)) {
             (Some(refused), _) => Reply::Whole(refused),
             (None, Some(fault)) => state.fail(fault, verb, &key, head, body),
-            (None, None) => Reply::Whole(state.bucket.apply(verb, &key, head, body)),
+            (None, None) => Reply::Whole(self.veil(state.bucket.apply(verb, &key, head, body))),
         };
         let status = match &reply {
             Reply::Whole(response) => Some(response.status),
             _ => None,
         };
-        let host = head.header("host").unwrap_or_default().to_owned();
-        state.seen.push(Seen { verb, class, key: about, status, host });
+        state.seen.push(Seen { verb, class, key: about, status });
         reply
     }
 
@@ -304,6 +327,12 @@ impl Shared {
         }
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
         (bucket.to_owned(), key.to_owned())
+    }
+
+    /// Who may not list does not learn that something is missing.
+    fn veil(&self, response: Response) -> Response {
+        let veiled = self.options.policy.as_ref().is_some_and(|policy| !policy.tells_what_is_missing());
+        if veiled && response.status == 404 { Response::error(403, "AccessDenied", "access denied") } else { response }
     }
 
     /// A create of what is not there becomes a put, a moment later.

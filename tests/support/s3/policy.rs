@@ -1,8 +1,10 @@
 //! As much of an IAM policy as the lake's need: statements that allow actions on resources, some on a condition.
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use super::{BUCKET, bucket::Verb, http::Head};
+use super::{BUCKET, PREFIX, bucket::Verb, http::Head};
 
 /// What is allowed; everything else is not.
 pub struct Policy {
@@ -10,9 +12,11 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// From its JSON, with the bucket's and the lake's placeholders filled in already.
-    pub fn parse(json: &str) -> Self {
-        let policy: Value = serde_json::from_str(json).unwrap();
+    /// Of a file in `config/`, for the lake of these tests.
+    pub fn of_config(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file);
+        let json = std::fs::read_to_string(path).unwrap().replace("BUCKET", BUCKET).replace("PREFIX", PREFIX);
+        let policy: Value = serde_json::from_str(&json).unwrap();
         let Value::Array(statements) = policy["Statement"].clone() else { panic!("no statements: {policy}") };
         assert!(statements.iter().all(|statement| statement["Effect"] == "Allow"), "only what is allowed: {policy}");
         Self { statements }
@@ -30,27 +34,37 @@ impl Policy {
             Verb::List => format!("arn:aws:s3:::{BUCKET}"),
             _ => format!("arn:aws:s3:::{BUCKET}/{key}"),
         };
+        self.allow(action, &resource, |name| match name {
+            "s3:if-none-match" => head.header("if-none-match"),
+            "s3:prefix" => head.query.get("prefix").map(String::as_str),
+            other => panic!("this server knows no condition on {other}"),
+        })
+    }
+
+    /// Whether one who asks for what is not there may learn so: that takes the right to list.
+    pub fn tells_what_is_missing(&self) -> bool {
+        self.allow("s3:ListBucket", &format!("arn:aws:s3:::{BUCKET}"), |_| None)
+    }
+
+    fn allow<'r>(&self, action: &str, resource: &str, context: impl Fn(&str) -> Option<&'r str>) -> bool {
         self.statements.iter().any(|statement| {
             texts(&statement["Action"]).any(|pattern| matches(pattern, action))
-                && texts(&statement["Resource"]).any(|pattern| matches(pattern, &resource))
-                && holds(&statement["Condition"], head)
+                && texts(&statement["Resource"]).any(|pattern| matches(pattern, resource))
+                && holds(&statement["Condition"], &context)
         })
     }
 }
 
-fn holds(condition: &Value, head: &Head) -> bool {
+fn holds<'r>(condition: &Value, context: &impl Fn(&str) -> Option<&'r str>) -> bool {
     let Some(operators) = condition.as_object() else { return true };
     operators.iter().all(|(operator, operands)| {
         operands.as_object().unwrap().iter().all(|(name, expected)| {
-            let found = match name.as_str() {
-                "s3:if-none-match" => head.header("if-none-match"),
-                "s3:prefix" => Some(head.query.get("prefix").map_or("", String::as_str)),
-                other => panic!("this server knows no condition on {other}"),
-            };
+            let found = context(name);
+            let like = |found: &str| texts(expected).any(|pattern| matches(pattern, found));
             match operator.as_str() {
                 "Null" => texts(expected).all(|is_null| found.is_none() == (is_null == "true")),
-                "StringEquals" => found.is_some_and(|found| texts(expected).any(|text| text == found)),
-                "StringLike" => found.is_some_and(|found| texts(expected).any(|pattern| matches(pattern, found))),
+                "StringLike" => found.is_some_and(like),
+                "StringLikeIfExists" => found.is_none_or(like),
                 other => panic!("this server knows no operator {other}"),
             }
         })

@@ -1,0 +1,118 @@
+//! The object of one number, and whether its bytes may be believed.
+//!
+//! | what is there | taken for |
+//! |---|---|
+//! | bytes that the claim promised | the commit |
+//! | other bytes, whose footer says that they are a void of this number | a void: the claim's writer came too late |
+//! | other bytes | damage |
+
+use std::{collections::BTreeSet, fs::File};
+
+use super::{
+    super::{
+        Commit, CommitKind, LakeError,
+        claim::Claim,
+        footer::COMMIT_KEY,
+        log::{commit_of, read_commit},
+        parquet_file::{self, Content},
+    },
+    Depth, Law, Scope, Verification, damage,
+    inventory::{Numbered, Place},
+};
+
+/// An object, as far as it has been read.
+pub(super) struct Object {
+    pub size: Option<u64>,
+    pub sha256: Option<String>,
+    /// What its footer says, or what is wrong with it.
+    pub commit: Result<Commit, String>,
+    pub content: Option<Content<File>>,
+}
+
+/// What the next commit has to name as the one before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// None: it is the first.
+    None,
+    /// One of these: where bytes and claim disagree, which has been found already, either may be what was there.
+    OneOf(Vec<String>),
+    /// Damage has hidden it.
+    Hidden,
+}
+
+impl Object {
+    /// `None` if it is not there.
+    pub(super) async fn read(scope: &Scope<'_>, place: Option<&Place>) -> Result<Option<Self>, LakeError> {
+        let Some(Place { key, size, .. }) = place else { return Ok(None) };
+        match scope.depth {
+            Depth::Full => Self::read_whole(scope, key).await,
+            Depth::Quick => Self::read_footer(scope, key, *size).await,
+        }
+    }
+
+    async fn read_whole(scope: &Scope<'_>, key: &str) -> Result<Option<Self>, LakeError> {
+        let Some(copy) = scope.copy(key).await? else { return Ok(None) };
+        let (commit, content) = match damage(Content::open(key, copy.content))? {
+            Ok(content) => (damage(commit_of(key, content.entry(COMMIT_KEY).as_deref()))?, Some(content)),
+            Err(problem) => (Err(problem), None),
+        };
+        Ok(Some(Self { size: Some(copy.size), sha256: Some(copy.sha256), commit, content }))
+    }
+
+    /// The footer alone, but for a void: nothing vouches for its bytes but the commit after it.
+    async fn read_footer(scope: &Scope<'_>, key: &str, size: Option<u64>) -> Result<Option<Self>, LakeError> {
+        let commit = match damage(read_commit(scope.lake, key).await)? {
+            Ok(Some(commit)) => Ok(commit),
+            Ok(None) => return Ok(None),
+            Err(problem) => Err(problem),
+        };
+        let is_void = commit.as_ref().is_ok_and(|commit| commit.kind == CommitKind::Void);
+        let bytes = if is_void { scope.lake.store.get(key).await? } else { None };
+        let sha256 = bytes.map(|bytes| parquet_file::sha256(&bytes));
+        Ok(Some(Self { size, sha256, commit, content: None }))
+    }
+
+    fn is_void(&self, seq: u64) -> bool {
+        self.commit.as_ref().is_ok_and(|commit| commit.kind == CommitKind::Void && commit.seq == seq)
+    }
+
+    /// What the commit after it has to name.
+    pub(super) fn link(&self, numbered: &Numbered) -> Parent {
+        let promised = numbered.claim.as_ref().filter(|_| !self.is_void(numbered.seq)).map(|claim| &claim.sha256);
+        let hashes: BTreeSet<&String> = promised.into_iter().chain(&self.sha256).collect();
+        if hashes.is_empty() { Parent::Hidden } else { Parent::OneOf(hashes.into_iter().cloned().collect()) }
+    }
+
+    /// The object if its bytes are those of the claim, or a void's; without a claim it has to speak for itself.
+    pub(super) fn believed(self, numbered: &Numbered, place: &Place, report: &mut Verification) -> Option<Self> {
+        let claim = numbered.claim.as_ref().filter(|_| !self.is_void(numbered.seq));
+        let Some(claim) = claim else { return Some(self) };
+        let is_promised = match (&self.sha256, self.size) {
+            (Some(sha256), _) => *sha256 == claim.sha256,
+            (None, size) => size.is_none_or(|size| size == claim.size),
+        };
+        if !is_promised {
+            report.find(Law::Bytes, &place.key, self.tell_other_bytes(claim));
+            return None;
+        }
+        if let Some(size) = self.size.filter(|size| *size != claim.size) {
+            let problem = format!("promises {} bytes with this SHA-256, they are {size}", claim.size);
+            report.find(Law::Claims, &numbered.claim_key, problem);
+        }
+        Some(self)
+    }
+
+    fn tell_other_bytes(&self, claim: &Claim) -> String {
+        let size = self.size.unwrap_or_default();
+        let difference = match &self.sha256 {
+            Some(sha256) if size == claim.size => format!("has SHA-256 {sha256}, its claim promised {}", claim.sha256),
+            _ => format!("has {size} bytes, its claim promised {}", claim.size),
+        };
+        match &self.commit {
+            Ok(commit) if commit.seq != claim.seq => {
+                format!("{difference}; its footer is that of commit {} of {}", commit.seq, commit.resource)
+            }
+            _ => difference,
+        }
+    }
+}

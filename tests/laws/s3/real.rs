@@ -1,0 +1,194 @@
+//! In a real S3, end to end: syncs while time passes, two at once, killed at any moment, and read by DuckDB where it lies.
+
+use std::{thread, time::Instant};
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    laws::records::{assert_lake_is_the_truth, documented, lawful_changes},
+    support::{
+        duckdb::DuckDb,
+        lake::Lake,
+        program::{S3Location, Sync, Synced, end, program_on, run},
+        radosgw::Radosgw,
+        random::Random,
+        sandbox::Sandbox,
+        tables::Resource,
+    },
+};
+
+const KILLS: u32 = 20;
+const RACES: i64 = 4;
+/// One without partitions, one with, and one with a table for its lists besides.
+const RESOURCES: [&str; 3] = ["accounts", "withdrawals", "trades"];
+const PREFIX: &str = "a lake/of tests";
+
+/// A lake in the bucket.
+struct Bucket {
+    server: Radosgw,
+    place: S3Location,
+    folder: TempDir,
+    sandbox: Sandbox,
+    duckdb: DuckDb,
+    resources: Vec<Resource>,
+}
+
+impl Bucket {
+    fn new(seed: u64, records: u64) -> Self {
+        let server = Radosgw::start();
+        let mut duckdb = DuckDb::start();
+        duckdb.load("httpfs");
+        duckdb.query(&server.duckdb_secret());
+        let place = server.location(PREFIX);
+        let resources = RESOURCES.map(Resource::named).into_iter().collect();
+        let (folder, sandbox) = (TempDir::new().unwrap(), Sandbox::start(seed, records));
+        Self { server, place, folder, sandbox, duckdb, resources }
+    }
+
+    fn sync(&self) -> Sync {
+        let sync = Sync::into_bucket(self.folder.path(), &self.place, &self.sandbox.url());
+        RESOURCES.iter().fold(sync, |sync, name| sync.arg("--resource").arg(name))
+    }
+
+    fn lake(&self) -> Lake {
+        self.server.lake(PREFIX)
+    }
+
+    /// Fails unless the lake is what the sandbox says, and sound.
+    fn check(&mut self) {
+        let verified = run(&mut program_on(&self.place, self.folder.path(), "verify"));
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+        let lake = self.lake();
+        assert_lake_is_the_truth(&mut self.duckdb, &lake, &self.sandbox, &self.resources);
+    }
+
+    /// Fails unless DuckDB, which reads where the lake lies, finds what lies there.
+    fn check_what_duckdb_reads(&mut self) {
+        let lake = self.lake();
+        for resource in &self.resources {
+            for layer in ["changes", "current"] {
+                let pattern = format!("{}/{layer}/{}/**/*.parquet", self.place.location, resource.name);
+                self.duckdb.query(&format!("CREATE OR REPLACE TEMP TABLE there AS FROM read_parquet('{pattern}')"));
+                let here = format!("FROM {}", lake.scan(layer, &resource.name));
+                let sql = format!(
+                    "SELECT CAST(count(*) AS VARCHAR) FROM ((FROM there EXCEPT ALL {here}) UNION ALL ({here} EXCEPT ALL FROM there))"
+                );
+                assert_eq!(self.duckdb.value(&sql), "0", "{layer}/{}", resource.name);
+            }
+        }
+    }
+
+    /// What readers find of a sync that was killed: whole files only, each version once, and a status that agrees.
+    fn check_what_was_left(&mut self) {
+        let lake = self.lake();
+        for resource in &self.resources {
+            if !lake.commits(&resource.name).is_empty() {
+                lawful_changes(&mut self.duckdb, &lake, resource);
+            }
+        }
+        if !lake.files_below("meta").iter().any(|file| file == "meta/lake.json") {
+            return;
+        }
+        for line in self.status() {
+            let commits = lake.commits(line["resource"].as_str().unwrap()).len();
+            assert_eq!((&line["head"], &line["objects"]), (&commits.into(), &commits.into()), "{line}");
+        }
+    }
+
+    fn status(&self) -> Vec<Value> {
+        let status = run(program_on(&self.place, self.folder.path(), "status").arg("--json"));
+        assert_eq!(status.code, Some(0), "{}", status.stderr);
+        status.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[test]
+fn a_lake_in_a_real_bucket_is_what_one_on_disk_is() {
+    let mut bucket = Bucket::new(41, 150);
+    let mut random = Random::seeded(4101);
+    bucket.sync().succeed();
+    bucket.check();
+    bucket.check_what_duckdb_reads();
+    assert_eq!(bucket.sync().succeed().outcome("withdrawals"), "unchanged");
+    for days in [1, 30] {
+        bucket.sandbox.advance(TimeDelta::days(days));
+        bucket.sync().succeed();
+        bucket.check();
+    }
+    for line in bucket.status() {
+        let records = line["known"].as_u64().unwrap_or(0);
+        let resource = bucket.resources.iter().find(|resource| line["resource"] == *resource.name);
+        let truth = resource.map_or(0, |resource| bucket.sandbox.truth(resource).len() as u64);
+        assert_eq!(records, truth, "{line}");
+    }
+    race(&mut bucket);
+    kill(&mut bucket, &mut random);
+    let wrong = bucket.sync().with("AWS_SECRET_ACCESS_KEY", "canary").run();
+    assert_eq!(wrong.ended.code, Some(77), "{:?}", wrong.ended);
+    assert!(wrong.ended.stderr.contains("SignatureDoesNotMatch") && !wrong.ended.stderr.contains("canary"));
+    bucket.check();
+    bucket.check_what_duckdb_reads();
+}
+
+fn race(bucket: &mut Bucket) {
+    let mut raced = 0;
+    for round in 0..RACES {
+        bucket.sandbox.advance(TimeDelta::days(5 + round));
+        let both = [(); 2].map(|()| bucket.sync().spawn()).map(|child| Synced::of(end(child)));
+        for synced in &both {
+            assert!(matches!(synced.ended.code, Some(0 | 75)), "round {round}: {:?}", synced.ended);
+            raced += u32::from(synced.ended.stderr.contains("another run") || synced.ended.code == Some(75));
+        }
+        bucket.sync().succeed();
+        bucket.check();
+    }
+    assert!(raced > 0, "in {RACES} rounds no sync met the other");
+}
+
+fn kill(bucket: &mut Bucket, random: &mut Random) {
+    bucket.sandbox.advance(TimeDelta::days(9));
+    let begun = Instant::now();
+    bucket.sync().succeed();
+    let mut whole = begun.elapsed();
+    let (mut kills, mut misses) = (0, 0);
+    while kills < KILLS {
+        bucket.sandbox.advance(TimeDelta::days(3));
+        let mut child = bucket.sync().spawn();
+        thread::sleep(whole.mul_f64(random.share()));
+        if child.try_wait().unwrap().is_some() {
+            misses += 1;
+            assert!(misses < 5 * KILLS, "too few syncs are met alive");
+            whole = whole.mul_f64(0.9);
+            continue;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+        bucket.check_what_was_left();
+        if kills % 4 == 0 {
+            bucket.sync().succeed();
+            bucket.check();
+        }
+    }
+}
+
+#[test]
+fn the_demo_runs_in_a_real_bucket_and_not_twice() {
+    let (server, folder) = (Radosgw::start(), TempDir::new().unwrap());
+    let place = server.location("demo");
+    let demo = || run(&mut program_on(&place, folder.path(), "demo"));
+    let ended = demo();
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains(&format!("{}/current/deposits", place.location)), "{}", ended.stdout);
+    let lake = server.lake("demo");
+    assert!(lake.commits("deposits").len() > 2);
+    let mut duckdb = DuckDb::start();
+    for resource in documented() {
+        lawful_changes(&mut duckdb, &lake, &resource);
+    }
+    let again = demo();
+    assert_eq!(again.code, Some(78), "{}", again.stderr);
+    assert_eq!(server.lake("demo").contents(), lake.contents());
+}

@@ -1,0 +1,69 @@
+//! A `verify --json`, and what it found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    lake::Lake,
+    program::{Ended, program_without_credentials, run},
+};
+
+/// A `verify --json` that has ended.
+#[derive(Debug)]
+pub struct Verified {
+    pub ended: Ended,
+    /// Each resource's line.
+    pub resources: BTreeMap<String, Value>,
+    /// The line of the run.
+    pub run: Value,
+}
+
+/// A law, and the key of the object that breaks it.
+pub type Finding = (String, String);
+
+impl Verified {
+    /// Verifies a lake, without credentials and without an API.
+    pub fn of(lake: &Lake, args: &[&str]) -> Self {
+        let mut command = program_without_credentials(lake.folder());
+        let ended = run(command.args(["verify", "--json", "--lake"]).arg(lake.path()).args(args));
+        let mut resources = BTreeMap::new();
+        let mut of_run = Value::Null;
+        for line in ended.stdout.lines() {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            match line["resource"].as_str() {
+                Some(resource) => drop(resources.insert(resource.to_owned(), line)),
+                None => of_run = line["run"].clone(),
+            }
+        }
+        Self { ended, resources, run: of_run }
+    }
+
+    /// All findings.
+    pub fn findings(&self) -> BTreeSet<Finding> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        self.listed("findings").map(|finding| (text(&finding["law"]), text(&finding["key"]))).collect()
+    }
+
+    /// The keys of all notes.
+    pub fn notes(&self) -> Vec<&str> {
+        self.listed("notes").map(|note| note["key"].as_str().unwrap()).collect()
+    }
+
+    /// A figure of a resource's line.
+    pub fn figure(&self, resource: &str, name: &str) -> u64 {
+        self.resources[resource][name].as_u64().unwrap_or_else(|| panic!("{resource} has no {name}"))
+    }
+
+    fn listed(&self, what: &str) -> impl Iterator<Item = &Value> {
+        self.resources.values().chain([&self.run]).flat_map(move |line| line[what].as_array().into_iter().flatten())
+    }
+}
+
+/// Fails unless a lake breaks no law.
+#[track_caller]
+pub fn assert_verified(lake: &Lake) {
+    let verified = Verified::of(lake, &[]);
+    assert_eq!(verified.findings(), BTreeSet::new(), "{}", verified.ended.stdout);
+    assert_eq!(verified.ended.code, Some(0), "{}", verified.ended.stderr);
+}
