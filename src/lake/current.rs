@@ -105,7 +105,7 @@ impl<'a> Projection<'a> {
                 Reflected::Already => return Ok(()),
                 Reflected::Written => {
                     let latest = log.head().await?;
-                    if latest.seq == head.seq || has(Defect::ProjectsWithoutASecondLook) {
+                    if latest.seq == head.seq {
                         return Ok(());
                     }
                     head = latest;
