@@ -88,7 +88,7 @@ async fn play(stage: &Arc<Stage>, mut random: Random) -> Result<(), Violation> {
     }
     match stage.violation() {
         Some(violation) => Err(violation),
-        None => checker::check(stage),
+        None => checker::check(stage).await,
     }
 }
 
