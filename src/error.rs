@@ -78,6 +78,9 @@ pub enum Error {
     /// The report cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
+    /// This machine gives us no threads.
+    #[error("cannot start: {0}")]
+    Start(#[source] std::io::Error),
     /// A defect of this program.
     #[error("internal error: {0}; please report it")]
     Bug(String),
@@ -167,7 +170,7 @@ impl Error {
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
             Error::Duplicate { .. } | Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
             Error::Outrun { .. } => Kind::Outrun,
-            Error::Sandbox(_) | Error::Output(_) => Kind::Store,
+            Error::Sandbox(_) | Error::Output(_) | Error::Start(_) => Kind::Store,
             Error::Bug(_) => Kind::Bug,
         }
     }

@@ -50,7 +50,7 @@ fn start_threads(environment: &Environment) -> Result<Runtime, Error> {
     if let Some(count) = environment.threads()? {
         builder.worker_threads(count).max_blocking_threads(count);
     }
-    builder.enable_all().build().map_err(|error| Error::Bug(error.to_string()))
+    builder.enable_all().build().map_err(Error::Start)
 }
 
 async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {

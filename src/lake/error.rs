@@ -227,11 +227,13 @@ pub(super) fn is_denial(error: &object_store::Error) -> bool {
 }
 
 /// Whether the request went to a place that is not the bucket's. An object that is missing is never an error here, so what is
-/// not found is the bucket.
+/// not found is the bucket, or an upload that is completed already.
 pub(super) fn is_elsewhere(error: &object_store::Error) -> bool {
     const PLACES: [&str; 4] =
         ["redirect", "<Code>AuthorizationHeaderMalformed", "<Code>NoSuchBucket", "<Code>PermanentRedirect"];
-    matches!(error, object_store::Error::NotFound { .. }) || says_any(error, &PLACES)
+    let is_missing =
+        matches!(error, object_store::Error::NotFound { .. }) && !error.to_string().contains("NoSuchUpload");
+    is_missing || says_any(error, &PLACES)
 }
 
 fn says_any(error: &object_store::Error, texts: &[&str]) -> bool {

@@ -32,6 +32,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod watched;
 mod wire;
 
 pub use bucket::S3Options;

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use super::{
     LakeError,
     spool::{Segment, Spooled},
+    watched::{Failure, Watched},
 };
 
 /// Bytes of a row group, encoded. It bounds what an open file holds in memory.
@@ -146,7 +147,8 @@ impl Write for Hashing {
 /// The object `key`, opened: its schema and footer are read, its rows are not yet.
 pub(super) struct Content<R: ChunkReader + 'static> {
     key: String,
-    reader: ParquetRecordBatchReaderBuilder<R>,
+    reader: ParquetRecordBatchReaderBuilder<Watched<R>>,
+    failure: Failure,
 }
 
 impl<R: ChunkReader + 'static> Content<R> {
@@ -154,8 +156,10 @@ impl<R: ChunkReader + 'static> Content<R> {
     ///
     /// [`LakeError::Damaged`] if it is no Parquet file, [`LakeError::Io`] if it cannot be read.
     pub(super) fn open(key: &str, content: R) -> Result<Self, LakeError> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| unreadable(key, error))?;
-        Ok(Self { key: key.to_owned(), reader: reader.with_batch_size(READ_ROWS) })
+        let (content, failure) = Watched::new(content);
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| unreadable(key, &error, &failure))?;
+        Ok(Self { key: key.to_owned(), reader: reader.with_batch_size(READ_ROWS), failure })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -177,13 +181,13 @@ impl<R: ChunkReader + 'static> Content<R> {
         self,
         columns: Option<&[&str]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<R>, LakeError> {
-        let Self { key, reader } = self;
+        let Self { key, reader, failure } = self;
         let mask = match columns {
             Some(columns) => ProjectionMask::columns(reader.parquet_schema(), columns.iter().copied()),
             None => ProjectionMask::all(),
         };
-        let reader = reader.with_projection(mask).build().map_err(|error| unreadable(&key, error))?;
-        Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, error.into()))))
+        let reader = reader.with_projection(mask).build().map_err(|error| unreadable(&key, &error, &failure))?;
+        Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, &error, &failure))))
     }
 }
 
@@ -201,12 +205,10 @@ pub(super) fn read_batches<R: ChunkReader + 'static>(
 }
 
 /// A file that cannot be read is not damaged: that is for its content to show.
-fn unreadable(key: &str, error: ParquetError) -> LakeError {
-    match error {
-        ParquetError::External(source) if source.is::<std::io::Error>() => {
-            LakeError::io("read the copy of", key, source)
-        }
-        error => LakeError::damaged(key, error.to_string()),
+fn unreadable(key: &str, error: &dyn std::error::Error, failure: &Failure) -> LakeError {
+    match failure.take() {
+        Some(failure) => LakeError::io("read the copy of", key, failure),
+        None => LakeError::damaged(key, error.to_string()),
     }
 }
 

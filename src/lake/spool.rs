@@ -33,8 +33,8 @@ pub(super) struct Segment {
     extents: Vec<Extent>,
 }
 
-/// A finished segment, to be read once.
-#[derive(Debug)]
+/// A finished segment, to be read once; a clone of one that is unread can be read again.
+#[derive(Debug, Clone)]
 pub(super) struct Spooled {
     file: Arc<File>,
     extents: std::vec::IntoIter<Extent>,

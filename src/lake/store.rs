@@ -6,7 +6,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{Read, Seek, Write},
+    io::{self, Read, Seek, Write},
     path::{Path as FilePath, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,9 +16,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{
-    Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
-    UpdateVersion, WriteMultipart, local::LocalFileSystem, path::Path,
+    Error as StoreError, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
 };
+use tokio::task::JoinHandle;
 
 use super::{
     LakeError, S3Options, bucket,
@@ -337,11 +338,11 @@ impl Store {
         }
     }
 
-    /// Replaces an object by content of any size, holding one part at a time.
+    /// Replaces an object by content of any size, holding two parts at a time. The content is read anew for each attempt.
     pub(super) async fn replace_from(
         &self,
         key: &str,
-        mut content: impl Read,
+        mut content: impl Read + Clone,
         size: u64,
     ) -> Result<Option<String>, LakeError> {
         let io = |source| LakeError::io("read the copy of", key, source);
@@ -350,23 +351,38 @@ impl Store {
             content.read_to_end(&mut bytes).map_err(io)?;
             return self.replace(key, bytes.into()).await;
         }
-        let error = |source| LakeError::store("replace", key, source);
-        let upload = self.objects.put_multipart(&Path::from(key)).await.map_err(error)?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        let mut part = vec![0; PART_BYTES];
+        let path = Path::from(key);
+        let (mut pause, mut attempt) = (BACKOFF, 1);
         loop {
-            let read = content.read(&mut part).map_err(io)?;
-            if read == 0 {
-                break;
+            let error = match self.upload(&path, content.clone()).await.map_err(io)? {
+                Ok(etag) if etag.as_ref().is_none_or(String::is_empty) => return self.etag_of_upload(key, size).await,
+                Ok(etag) => return Ok(etag),
+                Err(error) => error,
+            };
+            if attempt == REPLACE_ATTEMPTS || is_final(&error) {
+                return Err(LakeError::store("replace", key, error));
             }
-            upload.wait_for_capacity(1).await.map_err(error)?;
-            upload.write(&part[..read]);
+            tracing::debug!(key, attempt, %error, "uploading again");
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
         }
-        let written = upload.finish().await.map_err(error)?;
-        match written.e_tag.filter(|etag| !etag.is_empty()) {
-            Some(etag) => Ok(Some(etag)),
-            None => self.etag_of_upload(key, size).await,
+    }
+
+    /// Uploads in parts, and returns the ETag. An upload that is not completed is seen by nobody; the store is told to drop
+    /// it, and if that is not allowed either, the error is still that of the upload.
+    async fn upload(&self, path: &Path, content: impl Read) -> io::Result<Result<Option<String>, StoreError>> {
+        let mut upload = match self.objects.put_multipart(path).await {
+            Ok(upload) => upload,
+            Err(error) => return Ok(Err(error)),
+        };
+        let sent = send_parts(upload.as_mut(), content).await;
+        if !matches!(sent, Ok(Ok(_)))
+            && let Err(error) = upload.abort().await
+        {
+            tracing::debug!(%path, %error, "an upload that failed cannot be dropped");
         }
+        sent
     }
 
     /// The ETag of an object just uploaded in parts, which Ceph's gateway leaves out of its answer. `None` if the object has
@@ -383,6 +399,27 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.location).finish()
+    }
+}
+
+/// Sends one part while the next is read.
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    mut content: impl Read,
+) -> io::Result<Result<Option<String>, StoreError>> {
+    let mut sending: Option<JoinHandle<Result<(), StoreError>>> = None;
+    loop {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        content.by_ref().take(PART_BYTES as u64).read_to_end(&mut part)?;
+        if let Some(sending) = sending.take()
+            && let Err(error) = sending.await.unwrap_or_else(|aborted| Err(aborted.into()))
+        {
+            return Ok(Err(error));
+        }
+        if part.is_empty() {
+            return Ok(upload.complete().await.map(|written| written.e_tag));
+        }
+        sending = Some(tokio::spawn(upload.put_part(part.into())));
     }
 }
 

@@ -141,26 +141,3 @@ fn the_report_of_a_sync_that_lost_a_race_half_way_tells_all_that_it_committed() 
     let figures = ["rows", "added", "head"].map(|name| synced.figure("withdrawals", name));
     assert_eq!(figures, [3, 3, 5], "{}", synced.ended.stdout);
 }
-
-#[test]
-fn whoever_reads_while_two_syncs_write_finds_whole_files_and_every_row_once() {
-    let (lake, sandbox, mut duckdb) = (Lake::new(), Sandbox::start(21, 3000), DuckDb::start());
-    Sync::new(&lake, &sandbox.url()).succeed();
-    let mut reads = 0;
-    for _ in 0..4 {
-        sandbox.advance(TimeDelta::days(3));
-        let mut both = start_two(&lake, &sandbox);
-        while both.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
-            for resource in ["deposits", "trades"] {
-                for (layer, row) in [("changes", "(transaction_id, _seq)"), ("current", "transaction_id")] {
-                    let scan = lake.scan(layer, resource);
-                    let sql = format!("SELECT CAST(count(*) - count(DISTINCT {row}) AS VARCHAR) FROM {scan}");
-                    assert_eq!(duckdb.value(&sql), "0", "rows that stand twice in {layer}/{resource}");
-                }
-            }
-            reads += 1;
-        }
-        both.into_iter().for_each(|child| drop(end(child)));
-    }
-    assert!(reads > 0);
-}

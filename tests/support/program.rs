@@ -69,6 +69,13 @@ pub fn behind<S: AsRef<OsStr>>(starter: impl IntoIterator<Item = S>, command: &C
     started
 }
 
+/// A command on a lake in a bucket, to be run in `folder` without the API's credentials.
+pub fn program_on(lake: &S3Location, folder: &Path, name: &str) -> Command {
+    let mut command = program_without_credentials(folder);
+    command.args([name, "--lake", &lake.location]).envs(&lake.environment);
+    command
+}
+
 /// Starts a command whose end is waited for with [`end`].
 pub fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

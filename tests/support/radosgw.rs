@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -11,10 +10,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, aws::AmazonS3Builder};
 use serde::Deserialize;
 
-use super::{
-    lake::Lake,
-    program::{S3Location, program},
-};
+use super::{lake::Lake, program::S3Location};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/radosgw.py");
 
@@ -99,11 +95,4 @@ impl Drop for Radosgw {
         drop(self.script.stdin.take());
         let _ = self.script.wait();
     }
-}
-
-/// A command on a lake in a bucket, to be run in `folder`.
-pub fn command_on(lake: &S3Location, folder: &Path, command: &str) -> Command {
-    let mut started = program(folder);
-    started.args([command, "--lake", &lake.location]).envs(&lake.environment);
-    started
 }

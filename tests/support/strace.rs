@@ -9,9 +9,13 @@ use std::{
     ffi::{OsStr, OsString},
     fmt, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
     sync::{Once, OnceLock},
+    thread,
+    time::Duration,
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::program::{Ended, behind, end, spawn};
 
@@ -41,16 +45,14 @@ pub enum Fault {
     Kill,
     /// The call fails with this error.
     Once(&'static str),
-    /// It fails with this error, then and ever after.
-    EverAfter(&'static str),
 }
 
 /// A run that met a fault.
 #[derive(Debug)]
 pub struct Struck {
     pub ended: Ended,
-    /// The calls that were met, as strace writes them.
-    pub met: Vec<String>,
+    /// The call that was met, as strace writes it.
+    pub met: Option<String>,
 }
 
 impl Point {
@@ -72,7 +74,6 @@ impl fmt::Display for Fault {
         match self {
             Fault::Kill => f.write_str("SIGKILL"),
             Fault::Once(error) => f.write_str(error),
-            Fault::EverAfter(error) => write!(f, "{error} ever after"),
         }
     }
 }
@@ -98,7 +99,7 @@ impl Tracer {
 
     /// Runs a command to its end, and lists its calls on files below these folders, in their order.
     pub fn record(&self, command: &Command, folders: &[&Path]) -> (Ended, Vec<Recorded>) {
-        let ended = self.run(command, ["--seccomp-bpf", "-e", "trace=%file,%desc"]);
+        let ended = end(self.spawn(command, ["-e", &trace("%file,%desc")]));
         let (mut on_path, mut by_thread, mut reached) = (HashMap::new(), HashMap::new(), HashSet::new());
         let mut recorded = Vec::new();
         for line in fs::read_to_string(&self.trace).unwrap().lines() {
@@ -121,39 +122,67 @@ impl Tracer {
     /// Runs a command with a fault at a point.
     pub fn strike(&self, command: &Command, point: &Point, fault: Fault) -> Struck {
         let Point { call, path, nth, .. } = point;
-        let calls = format!("trace={call}");
         let inject = match fault {
-            Fault::Kill => format!("inject={call}:signal=KILL:when={nth}"),
+            Fault::Kill => format!("inject={call}:delay_enter={HELD_S}s:when={nth}"),
             Fault::Once(error) => format!("inject={call}:error={error}:when={nth}"),
-            Fault::EverAfter(error) => format!("inject={call}:error={error}:when={nth}+"),
         };
+        let calls = trace(call);
         let mut options: Vec<&OsStr> = vec!["-e".as_ref(), calls.as_ref(), "-e".as_ref(), inject.as_ref()];
-        // Stopping at no other calls is quicker, but then signals are not delivered.
-        if fault != Fault::Kill {
-            options.push("--seccomp-bpf".as_ref());
-        }
         if !path.as_os_str().is_empty() {
             options.extend(["-P".as_ref(), path.as_os_str()]);
         }
-        let ended = self.run(command, options);
-        // A call that kills has no value.
-        let is_met = |line: &&str| line.ends_with("(INJECTED)") || (fault == Fault::Kill && line.ends_with("= ?"));
-        let met = fs::read_to_string(&self.trace).unwrap().lines().filter(is_met).map(str::to_owned).collect();
-        Struck { ended, met }
+        let mut child = self.spawn(command, options);
+        if fault == Fault::Kill {
+            let met = self.kill_when_held(&mut child, point);
+            return Struck { ended: end(child), met };
+        }
+        let ended = end(child);
+        let met = fs::read_to_string(&self.trace).unwrap();
+        Struck { ended, met: met.lines().find(|line| line.ends_with("(INJECTED)")).map(str::to_owned) }
     }
 
-    fn run<S: AsRef<OsStr>>(&self, command: &Command, options: impl IntoIterator<Item = S>) -> Ended {
+    /// Kills the program as soon as a thread of it is held at the point, where strace has just written of the call.
+    fn kill_when_held(&self, child: &mut Child, point: &Point) -> Option<String> {
+        let begin = format!(" {}(", point.call);
+        while child.try_wait().unwrap().is_none() {
+            let text = fs::read_to_string(&self.trace).unwrap_or_default();
+            let mut counts = HashMap::new();
+            for line in text.lines().filter(|line| line.contains(&begin)) {
+                let thread = line.split(' ').next().unwrap();
+                if count(&mut counts, thread) == point.nth {
+                    let thread = Pid::from_raw(thread.parse().unwrap()).unwrap();
+                    kill_process(thread, Signal::KILL).unwrap();
+                    // strace would wait for the thread that it holds.
+                    child.kill().unwrap();
+                    return Some(line.to_owned());
+                }
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        None
+    }
+
+    fn spawn<S: AsRef<OsStr>>(&self, command: &Command, options: impl IntoIterator<Item = S>) -> Child {
         require_strace();
         let mut starter: Vec<OsString> = Vec::new();
         if let Some(folder) = &self.mounted {
             starter.extend(MOUNT.map(OsString::from));
             starter.push(folder.into());
         }
-        starter.extend(["strace", "-f", "-y", "-qq", "-o"].map(OsString::from));
+        starter.extend(["strace", "--seccomp-bpf", "-f", "-y", "-qq", "-o"].map(OsString::from));
         starter.push((&self.trace).into());
         starter.extend(options.into_iter().map(|option| option.as_ref().to_owned()));
-        end(spawn(&mut behind(starter, command)))
+        spawn(&mut behind(starter, command))
     }
+}
+
+/// How long a thread is held at most; it is killed at once.
+const HELD_S: u32 = 100;
+
+/// What strace is to look at. A thread runs freely between these calls only after it has made the first of them, so there
+/// is one that every thread begins with.
+fn trace(calls: &str) -> String {
+    format!("trace={calls},prctl")
 }
 
 /// Runs what follows with a folder that is a file system in memory, for it alone.

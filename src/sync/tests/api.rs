@@ -104,15 +104,17 @@ impl Mood {
     }
 
     /// At times a record goes, comes back, turns bad, or is mended.
-    fn swing(&mut self, records: &[Record]) {
+    fn swing(&mut self, records: &[Record], restlessness: u64) {
+        if !self.random.one_in(restlessness) {
+            return;
+        }
         let Some(record) = records.get(self.random.below(records.len() as u64) as usize) else { return };
         let key = &record.key;
-        match self.random.below(40) {
+        match self.random.below(10) {
             0..3 if self.hidden.len() < HIDDEN_MAX => drop(self.hidden.insert(key.clone())),
-            3..6 => drop(self.hidden.pop_first()),
+            0..6 => drop(self.hidden.pop_first()),
             6..8 if self.garbled.is_empty() => drop(self.garbled.insert(key.clone(), self.random.one_in(3))),
-            8..11 => drop(self.garbled.pop_first()),
-            _ => {}
+            _ => drop(self.garbled.pop_first()),
         }
     }
 
@@ -154,7 +156,7 @@ impl SimulatedApi {
         let style = mood.style(stage.plan.reformats && stage.is_rough());
         let mut records = stage.lists.records(kind, stage.world_age(), style);
         if stage.is_rough() {
-            mood.swing(&records);
+            mood.swing(&records, stage.plan.restlessness);
         }
         records.retain(|record| !mood.hidden.contains(&record.key));
         if oddity == Oddity::ClosedEarly {

@@ -30,11 +30,12 @@ impl Reader {
         Self { stage, random, seen: BTreeMap::new() }
     }
 
-    /// Looks at random moments for as long as the simulation lasts.
+    /// Looks at random moments for as long as the simulation lasts, less and less often.
     pub(super) async fn watch(mut self) {
-        let span_ms = self.stage.plan.tick_ms;
+        let mut pause_ms = self.stage.plan.tick_ms;
         loop {
-            sleep(self.random.below(span_ms)).await;
+            sleep(self.random.below(pause_ms)).await;
+            pause_ms += pause_ms / 4;
             let kind = self.random.pick(&self.stage.plan.kinds);
             let looked = if self.random.one_in(2) { self.changes(kind).await } else { self.current(kind).await };
             if let Err(violation) = looked {

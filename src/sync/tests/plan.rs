@@ -11,8 +11,8 @@ pub(super) struct Plan {
     pub runs: u64,
     /// Time from one run to the next, which all writers share as if by one schedule.
     pub tick_ms: u64,
-    /// How much faster the world's time passes than that of the store and the writers.
-    pub speed: u64,
+    /// Time that passes in the world until the last run is due. It stands still soon after.
+    pub world_ms: u64,
     /// Indices into [`KINDS`](super::lists::KINDS).
     pub kinds: Vec<usize>,
     pub granularity: Granularity,
@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub weather: Weather,
     /// Whether the API writes the same values in ever other ways.
     pub reformats: bool,
+    /// One in so many polls finds that a record has gone, come back, or changed its form.
+    pub restlessness: u64,
     /// Times that somebody lays hands on the caches.
     pub vandalism: u64,
     /// Whether the caches are gone before the last run.
@@ -61,34 +63,50 @@ impl Weather {
 /// Which take part together. Trades have the most columns, and take the most time.
 const KINDS_AT_ONCE: [&[usize]; 8] = [&[0], &[0], &[2], &[1], &[0, 2], &[0, 1], &[1, 2], &[0, 1, 2]];
 
+const DAY_MS: u64 = 86_400_000;
+
 /// Syncs of one resource that a seed has time for, roughly.
-const SYNCS: u64 = 10;
+const SYNCS: u64 = 9;
 
 impl Plan {
     pub(super) fn new(random: &mut Random) -> Self {
         let writers = random.pick(&[1, 2, 2, 2, 3, 3]);
         let kinds = random.pick(&KINDS_AT_ONCE).to_vec();
+        let runs = (SYNCS / writers / kinds.len() as u64).clamp(2, 5);
+        let tick_ms = random.pick(&[2_000, 10_000, 60_000, 120_000]);
         let granularities = [Granularity::Year, Granularity::None, Granularity::Month, Granularity::Month];
+        let granularity = if random.one_in(12) { Granularity::Day } else { random.pick(&granularities) };
+        let days = if granularity == Granularity::Day { 2 } else { random.pick(&[2, 6, 6, 15]) };
         Self {
             writers,
-            runs: (SYNCS / writers / kinds.len() as u64).clamp(2, 5),
-            tick_ms: random.between(10_000, 120_000),
-            speed: random.pick(&[200, 1_000, 1_000, 5_000]),
+            runs,
+            tick_ms,
+            world_ms: days * DAY_MS,
             kinds,
-            granularity: if random.one_in(12) { Granularity::Day } else { random.pick(&granularities) },
+            granularity,
             etags: random.pick(&[Etags::Counted, Etags::OfContent]),
-            conditional_replace: !random.one_in(3),
+            conditional_replace: random.one_in(2),
             lake_is_there: !random.one_in(8),
-            weather: Weather {
-                writes: random.pick(&[0, 300, 1_000, 2_000, 4_000]),
-                reads: random.pick(&[0, 20, 60, 200]),
-                crashes: random.pick(&[0, 50, 150, 300]),
-                stalls: random.pick(&[0, 0, 30, 100]),
-                api: random.pick(&[0, 500, 2_000]),
+            weather: if random.one_in(4) {
+                Weather { stalls: random.pick(&[0, 100, 300]), ..Weather::CALM }
+            } else {
+                Weather {
+                    writes: random.pick(&[0, 300, 1_000, 2_000, 4_000]),
+                    reads: random.pick(&[0, 20, 60, 200]),
+                    crashes: random.pick(&[0, 50, 150, 300]),
+                    stalls: random.pick(&[0, 0, 30, 100]),
+                    api: random.pick(&[0, 500, 2_000]),
+                }
             },
             reformats: random.one_in(3),
+            restlessness: random.pick(&[2, 4, 20]),
             vandalism: random.pick(&[0, 0, 1, 2, 4]),
             forgets: random.one_in(3),
         }
+    }
+
+    /// Time until the last run should be over.
+    pub(super) fn span_ms(&self) -> u64 {
+        self.runs * self.tick_ms
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Process {
     pub store_failed: AtomicBool,
     pub denied: AtomicBool,
     pub api_failed: AtomicBool,
+    /// Until when the store does not answer it at all.
+    outage_ms: AtomicU64,
     /// Kinds, as bits, of which it got an odd answer.
     pub odd: AtomicU64,
     operations: AtomicU64,
@@ -35,6 +37,10 @@ pub(super) struct Process {
 
 /// More operations than any run takes.
 const OPERATIONS_MAX: u64 = 5_000;
+/// How long a process may stand still.
+const STALLS_MS: [u64; 5] = [300, 2_000, 10_000, 60_000, 600_000];
+/// How long the store may not answer: longer than a create is tried again.
+const OUTAGE_MS: u64 = 40_000;
 
 impl Process {
     pub(super) fn new(
@@ -65,6 +71,7 @@ impl Process {
             store_failed: AtomicBool::new(false),
             denied: AtomicBool::new(false),
             api_failed: AtomicBool::new(false),
+            outage_ms: AtomicU64::new(0),
             odd: AtomicU64::new(0),
             operations: AtomicU64::new(0),
         }
@@ -87,9 +94,9 @@ impl Process {
             self.stage.report(super::stage::violation("a run ends", format!("{} does not", self.who)));
             self.die("for it does not end").await
         }
-        let stall = self.draw(|random| random.chance(self.weather.stalls).then(|| random.between(20_000, 600_000)));
+        let stall = self.draw(|random| random.chance(self.weather.stalls).then(|| random.pick(&STALLS_MS)));
         if let Some(stall_ms) = stall {
-            self.stage.figures().count("processes stopped for minutes");
+            self.stage.figures().count("processes stopped for a while");
             sleep(stall_ms).await;
         }
         self.pass().await;
@@ -115,6 +122,16 @@ impl Process {
 
     pub(super) async fn crashed(&self) {
         self.crashed.notified().await;
+    }
+
+    /// From here on the store does not answer for a while.
+    pub(super) fn lose_the_store(&self) {
+        self.stage.figures().count("outages of the store");
+        self.outage_ms.store(self.stage.now_ms() + self.draw(|random| random.below(OUTAGE_MS)), Ordering::Relaxed);
+    }
+
+    pub(super) fn has_lost_the_store(&self) -> bool {
+        self.stage.now_ms() < self.outage_ms.load(Ordering::Relaxed)
     }
 
     pub(super) fn set(flag: &AtomicBool) {

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::simulation::{Verdict, simulate};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 100;
 
 #[test]
 fn a_seed_replays_identically() {

@@ -19,6 +19,61 @@ use super::{
 /// Seeds simulated unless the environment asks for another number.
 const SEEDS: u64 = 10_000;
 
+/// What must have happened, once in so many seeds at least, or the simulation shows less than it says.
+const HAPPENS_ONCE_IN: u64 = 500;
+const MUST_HAPPEN: [&str; 50] = [
+    "answers of 401",
+    "answers of 503",
+    "answers that broke off",
+    "answers that contradict themselves",
+    "answers that ended early",
+    "answers that repeat a record",
+    "answers that were cut and closed again",
+    "answers with a page instead of a list",
+    "caches cut off",
+    "caches damaged",
+    "caches deleted",
+    "caches put back to what they were",
+    "clocks set back",
+    "commits",
+    "crashes after a write",
+    "crashes at a reading",
+    "crashes before a write",
+    "crashes with a write on its way",
+    "creates refused for a conflict",
+    "creates that found themselves",
+    "globs over changes/",
+    "globs over current/",
+    "late writes that arrived",
+    "listings that failed",
+    "outages of the store",
+    "polls",
+    "polls committed whole",
+    "polls without an answer",
+    "processes stopped for a while",
+    "projections compared after quiet runs",
+    "projections rotten unnoticed",
+    "quarantine objects",
+    "races lost",
+    "readings that broke off",
+    "readings that failed",
+    "records garbled",
+    "records hidden",
+    "runs of unknown outcome",
+    "runs that crashed",
+    "runs that ended",
+    "runs that refused an answer",
+    "runs that the store failed",
+    "runs that were denied",
+    "runs that were outrun",
+    "runs without an answer",
+    "voids",
+    "writes denied",
+    "writes lost before they took effect",
+    "writes that timed out and came later",
+    "writes whose acknowledgement was lost",
+];
+
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
@@ -57,6 +112,8 @@ fn whatever_happens_nothing_is_lost_doubled_or_taken_back() {
     let total = total.into_inner().unwrap();
     println!("{count} seeds in {:.1} s:\n{total}", began.elapsed().as_secs_f64());
     assert!(!failed.load(Ordering::Relaxed), "see above");
+    let rare: Vec<_> = MUST_HAPPEN.into_iter().filter(|name| total.of(name) < count / HAPPENS_ONCE_IN).collect();
+    assert!(rare.is_empty(), "hardly ever happened: {rare:?}");
 }
 
 fn tell(verdict: &Verdict, violation: &Violation) {

@@ -46,6 +46,9 @@ pub(super) enum Refused {
 /// Keys of objects that are created once and for all.
 const TRUTH: [&str; 3] = ["changes/", "quarantine/", "meta/lake.json"];
 
+/// Where a store is tried before a lake is made in it.
+const TRIALS: &str = "meta/probe/";
+
 /// Whether nothing may ever happen to an object but its creation.
 pub(super) fn is_truth(key: &str) -> bool {
     TRUTH.iter().any(|prefix| key.starts_with(prefix)) || key.contains("/log/")
@@ -69,7 +72,8 @@ impl Shelf {
 
     /// Keys of all that may be rebuilt.
     pub(super) fn caches(&self) -> Vec<String> {
-        self.objects.keys().filter(|key| !is_truth(key)).cloned().collect()
+        let is_cache = |key: &&String| !is_truth(key) && !key.starts_with(TRIALS);
+        self.objects.keys().filter(is_cache).cloned().collect()
     }
 
     /// The bytes that an object had before it was replaced.

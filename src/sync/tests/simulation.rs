@@ -17,12 +17,16 @@ use super::{
     plan::{Plan, Weather},
     random::Random,
     runs::{Ending, Start, run},
+    shelf::Mode,
     stage::{Stage, Violation, violation},
     trace::Trace,
     vandal::{forget, spoil},
     writers::write,
 };
-use crate::lake::defect::{self, Defect};
+use crate::lake::{
+    Identity, Probe,
+    defect::{self, Defect},
+};
 
 /// What became of a seed.
 pub(super) struct Verdict {
@@ -38,18 +42,20 @@ const END_MS: u64 = 48 * 3_600_000;
 
 /// Simulates a seed, with the code as it is or with a defect.
 pub(super) fn simulate(seed: u64, defect: Option<Defect>) -> Verdict {
-    defect::set(defect);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut random = Random::new(seed);
-        let plan = Plan::new(&mut random);
+        let mut plan = Plan::new(&mut random);
+        // What tries the store would find some defects, and is not what they are to be found by.
+        plan.lake_is_there |= defect.is_some();
         let stage = Arc::new(Stage::new(seed, plan.clone(), &mut random));
-        let played = tokio::time::timeout(std::time::Duration::from_millis(END_MS), play(&stage, random)).await;
+        let played = tokio::time::timeout(std::time::Duration::from_millis(END_MS), play(&stage, random, defect)).await;
         let broken = match played {
             Ok(Ok(())) => None,
             Ok(Err(violation)) => Some(violation),
             Err(_) => Some(violation("a simulation ends", "it does not")),
         };
+        defect::set(None);
         let violation = stage.violation().or(broken);
         let figures = std::mem::take(&mut *stage.figures());
         let trace = std::mem::take(&mut *stage.trace());
@@ -57,19 +63,11 @@ pub(super) fn simulate(seed: u64, defect: Option<Defect>) -> Verdict {
     })
 }
 
-async fn play(stage: &Arc<Stage>, mut random: Random) -> Result<(), Violation> {
+async fn play(stage: &Arc<Stage>, mut random: Random, defect: Option<Defect>) -> Result<(), Violation> {
     if stage.plan.lake_is_there {
-        let kinds = Vec::new();
-        let start = Start {
-            who: "maker".into(),
-            kinds,
-            weather: Weather::CALM,
-            accepts_removals: false,
-            mortal: false,
-            random: random.fork(),
-        };
-        run(stage, start).await;
+        make_lake(stage, &mut random);
     }
+    defect::set(defect);
     let vandal = tokio::spawn(spoil(stage.clone(), random.fork()));
     let reader = tokio::spawn(Reader::new(stage.clone(), random.fork()).watch());
     join_all((0..stage.plan.writers).map(|writer| write(stage.clone(), writer, random.fork()))).await;
@@ -90,6 +88,16 @@ async fn play(stage: &Arc<Stage>, mut random: Random) -> Result<(), Violation> {
         Some(violation) => Err(violation),
         None => checker::check(stage).await,
     }
+}
+
+/// Makes the lake as a sync on a faultless store would, without the trial of the store, which takes long.
+fn make_lake(stage: &Stage, random: &mut Random) {
+    let plan = &stage.plan;
+    let (id, at) = (u128::from(random.next()), stage.world_time());
+    let probe = Probe { at, racers: 64, conditional_replace: plan.conditional_replace };
+    let identity = Identity { probe: Some(probe), ..Identity::new(id, random.next(), at, plan.granularity) };
+    let bytes = serde_json::to_vec(&identity).unwrap().into();
+    stage.apply(&"maker".into(), "meta/lake.json", bytes, &Mode::Create).unwrap();
 }
 
 /// A run that nothing hinders, of all resources.

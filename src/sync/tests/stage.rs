@@ -107,8 +107,8 @@ impl Stage {
 
     /// The world's time, which is later than its start by this.
     pub(super) fn world_age(&self) -> TimeDelta {
-        let elapsed = self.now_ms().min(self.frozen_ms.load(Ordering::Relaxed));
-        TimeDelta::milliseconds((elapsed * self.plan.speed) as i64)
+        let elapsed = self.now_ms().min(self.frozen_ms.load(Ordering::Relaxed)).min(self.plan.span_ms() * 5 / 4);
+        TimeDelta::milliseconds((elapsed * self.plan.world_ms / self.plan.span_ms()) as i64)
     }
 
     pub(super) fn world_time(&self) -> DateTime<Utc> {

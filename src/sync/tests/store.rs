@@ -53,6 +53,14 @@ enum Write {
 impl Write {
     fn draw(process: &Process, mode: &Mode) -> Self {
         let weather = process.weather;
+        if process.has_lost_the_store() {
+            return process
+                .draw(|random| random.pick(&[Self::LostBefore, Self::LostBefore, Self::LostAfter, Self::Late]));
+        }
+        if process.draw(|random| random.chance(weather.writes / 20)) {
+            process.lose_the_store();
+            return Self::LostBefore;
+        }
         process.draw(|random| {
             if random.chance(weather.crashes) {
                 return random.pick(&[Self::CrashBefore, Self::CrashAfter, Self::CrashLate]);
@@ -106,7 +114,7 @@ impl SimulatedStore {
             Write::Done => {
                 let another = stage.shelf().get(key).is_some_and(|there| there.bytes != bytes);
                 let applied = apply(bytes);
-                if another && applied.is_err() {
+                if another && applied.is_err() && key.contains("/log/") {
                     stage.figures().count("races lost");
                 }
                 process.pass().await;
@@ -169,7 +177,7 @@ impl SimulatedStore {
             process.stage.figures().count("crashes at a reading");
             return process.die(what).await;
         }
-        if fails {
+        if fails || process.has_lost_the_store() {
             process.stage.figures().count(if what == "list" { "listings that failed" } else { "readings that failed" });
             Process::set(&process.store_failed);
             process.stage.note(&process.who, what, of, "fails", &[]);

@@ -28,7 +28,7 @@ const ACTS: [(Act, &str); 5] = [
 
 /// Does as much harm as the plan says, spread over the time that the writers take.
 pub(super) async fn spoil(stage: Arc<Stage>, mut random: Random) {
-    let span_ms = stage.plan.runs * stage.plan.tick_ms;
+    let span_ms = stage.plan.span_ms();
     for act in 0..stage.plan.vandalism {
         let due_ms = span_ms * (act + 1) / (stage.plan.vandalism + 1) + random.below(stage.plan.tick_ms);
         sleep(due_ms.saturating_sub(stage.now_ms())).await;

@@ -7,11 +7,13 @@
 //! | `for_ever` | faults that do not go away, and writes that outlive their writer |
 //! | `access` | credentials, permissions, regions, and stores that cannot hold a lake |
 //! | `memory` | what is held of what is uploaded |
+//! | `parts` | faults at the steps of an upload in parts |
 //! | `real` | a real S3, end to end |
 
 mod access;
 mod for_ever;
 mod matrix;
 mod memory;
+mod parts;
 mod real;
 mod world;

@@ -11,8 +11,8 @@ use crate::{
     support::{
         duckdb::DuckDb,
         lake::Lake,
-        program::{S3Location, Sync, Synced, end, run},
-        radosgw::{Radosgw, command_on},
+        program::{S3Location, Sync, Synced, end, program_on, run},
+        radosgw::Radosgw,
         random::Random,
         sandbox::Sandbox,
         tables::Resource,
@@ -56,8 +56,10 @@ impl Bucket {
         self.server.lake(PREFIX)
     }
 
-    /// Fails unless the lake is what the sandbox says.
+    /// Fails unless the lake is what the sandbox says, and sound.
     fn check(&mut self) {
+        let verified = run(&mut program_on(&self.place, self.folder.path(), "verify"));
+        assert_eq!(verified.code, Some(0), "{verified:?}");
         let lake = self.lake();
         assert_lake_is_the_truth(&mut self.duckdb, &lake, &self.sandbox, &self.resources);
     }
@@ -96,7 +98,7 @@ impl Bucket {
     }
 
     fn status(&self) -> Vec<Value> {
-        let status = run(command_on(&self.place, self.folder.path(), "status").arg("--json"));
+        let status = run(program_on(&self.place, self.folder.path(), "status").arg("--json"));
         assert_eq!(status.code, Some(0), "{}", status.stderr);
         status.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -176,7 +178,7 @@ fn kill(bucket: &mut Bucket, random: &mut Random) {
 fn the_demo_runs_in_a_real_bucket_and_not_twice() {
     let (server, folder) = (Radosgw::start(), TempDir::new().unwrap());
     let place = server.location("demo");
-    let demo = || run(&mut command_on(&place, folder.path(), "demo"));
+    let demo = || run(&mut program_on(&place, folder.path(), "demo"));
     let ended = demo();
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains(&format!("{}/current/deposits", place.location)), "{}", ended.stdout);

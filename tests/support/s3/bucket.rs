@@ -20,6 +20,8 @@ pub struct Bucket {
     pub page: usize,
     /// Puts everything, whatever the conditions of the request: the store that must not be used.
     pub ignores_conditions: bool,
+    /// Knows no `If-Match`.
+    pub never_replaces_on_condition: bool,
     /// A listing shows an object only when it has been there for so long.
     pub listing_lag: Duration,
 }
@@ -114,11 +116,23 @@ impl Bucket {
         self.ignores_conditions || !self.objects.contains_key(key)
     }
 
+    /// Puts an object there, and nobody is asked.
+    pub fn place(&mut self, key: &str, bytes: &[u8]) {
+        self.store(key, bytes.to_vec(), None);
+    }
+
     pub fn forget(&mut self, key: &str) {
         self.objects.remove(key);
     }
 
     fn put(&mut self, key: &str, head: &Head, bytes: Vec<u8>) -> Response {
+        if self.never_replaces_on_condition && head.header("if-match").is_some() {
+            return Response::error(
+                501,
+                "NotImplemented",
+                "a header you provided implies functionality that is not there",
+            );
+        }
         let there = self.objects.get(key).map(|object| object.etag.as_str());
         let holds = match (head.header("if-none-match"), head.header("if-match")) {
             (Some(_), _) => there.is_none(),

@@ -17,6 +17,10 @@ pub enum Class {
     Data,
     /// Writes of what can be rebuilt: `current/`, `meta/<resource>/current.json`, `meta/<resource>/state/`.
     Cache,
+    /// The steps of a write in parts, which are of what can be rebuilt, too.
+    Begin,
+    Part,
+    Complete,
     /// Writes of all else: the lake's identity, the probe, the quarantine.
     Other,
 }
@@ -30,6 +34,9 @@ impl Class {
         match (verb, folders.next(), folders.nth(1)) {
             (Verb::List, ..) => Class::List,
             (Verb::Get | Verb::Head, ..) => Class::Get,
+            (Verb::Begin, ..) => Class::Begin,
+            (Verb::Part, ..) => Class::Part,
+            (Verb::Complete, ..) => Class::Complete,
             (_, Some("changes"), _) => Class::Data,
             (_, Some("current"), _) | (_, Some("meta"), Some("state" | "current.json")) => Class::Cache,
             (_, Some("meta"), Some("log")) => Class::Claim,

@@ -156,8 +156,7 @@ fn half(bytes: &[u8]) -> &[u8] {
 
 fn await_hang_up(stream: &mut TcpStream) -> std::io::Result<bool> {
     stream.set_read_timeout(Some(SILENCE))?;
-    stream.read(&mut [0; 1])?;
-    Ok(false)
+    stream.read(&mut [0; 1]).map(|_| false)
 }
 
 fn decode(text: &str) -> String {

@@ -165,6 +165,11 @@ impl S3 {
         self.bucket(|bucket| bucket.forget(&format!("{PREFIX}/{key}")));
     }
 
+    /// Puts an object of the lake there, by its key in it.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        self.bucket(|bucket| bucket.place(&format!("{PREFIX}/{key}"), bytes));
+    }
+
     /// From here on, this goes wrong.
     pub fn inject(&self, fault: Fault) {
         self.shared.state.lock().unwrap().faults.push((fault, 0));

@@ -67,8 +67,11 @@ fn elements_equal(stage: &Stage, kind: usize, state: &Fold) -> Result<(), Violat
     Err(violation("`current/` is what the commits come to", how))
 }
 
+/// A row with its partition.
+type Filed = (Option<String>, Row);
+
 /// All rows of a table with their partitions. `None` if a part of it has rotten without anybody being able to notice.
-fn rows(stage: &Stage, table: &str) -> Result<Option<Vec<(Option<String>, Row)>>, Violation> {
+fn rows(stage: &Stage, table: &str) -> Result<Option<Vec<Filed>>, Violation> {
     let mut all = Vec::new();
     let listed = stage.shelf().list(&format!("current/{table}"));
     for (key, object) in listed {

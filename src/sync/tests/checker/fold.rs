@@ -33,7 +33,7 @@ pub(in super::super) fn fold(folded: &mut Fold, commit: &Rows, kind: usize, name
             (_, None) => Err("is changed or removed but not there"),
         };
         let since_then = before.is_none_or(|before| before.first_seen_at == row.first_seen_at);
-        let lawful = lawful.and_then(|()| if since_then { Ok(()) } else { Err("was first seen at another time") });
+        let lawful = lawful.and(if since_then { Ok(()) } else { Err("was first seen at another time") });
         lawful.map_err(|how| {
             violation("consecutive versions follow from each other", format!("{key} {how} in {name}"))
         })?;

@@ -1,6 +1,9 @@
 //! Every commit against the answer of the API that it came from.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -28,6 +31,7 @@ struct Poll {
 pub(super) fn replay(stage: &Stage, kind: usize, commits: &[Commit]) -> Result<Fold, Violation> {
     let mut state = Fold::new();
     let mut poll: Option<Poll> = None;
+    let mut filed = BTreeMap::new();
     let mut last_said = None;
     let mut last_observed = i64::MIN;
     for (place, commit) in commits.iter().enumerate() {
@@ -61,7 +65,8 @@ pub(super) fn replay(stage: &Stage, kind: usize, commits: &[Commit]) -> Result<F
             poll = Some(Poll { id: id.to_owned(), said, before: state.clone() });
         }
         let Some(poll) = &poll else { continue };
-        rows_are_of_the_answer(stage, kind, commit, poll)?;
+        rows_are_of_the_answer(kind, commit, poll)?;
+        rows_are_filed(stage, kind, commit, &mut filed)?;
         fold(&mut state, &commit.rows, kind, &commit.key)?;
         if cursor["complete"] == true {
             stage.figures().count("polls committed whole");
@@ -102,8 +107,8 @@ fn missing<'f>(said: &Said, before: &'f Fold) -> BTreeSet<&'f String> {
     before.keys().filter(|key| !said.records.contains_key(*key) && !listed_unfit(key)).collect()
 }
 
-/// Each row is what the answer says of its record, stamped as its commit says, and filed where it belongs.
-fn rows_are_of_the_answer(stage: &Stage, kind: usize, commit: &Commit, poll: &Poll) -> Result<(), Violation> {
+/// Each row is what the answer says of its record, stamped as its commit says.
+fn rows_are_of_the_answer(kind: usize, commit: &Commit, poll: &Poll) -> Result<(), Violation> {
     let cursor = &commit.footer["cursor"];
     for row in &commit.rows.rows {
         let key = row.text(KINDS[kind].key).unwrap_or_default();
@@ -120,42 +125,45 @@ fn rows_are_of_the_answer(stage: &Stage, kind: usize, commit: &Commit, poll: &Po
         if stamp != (Some(row.observed_at), Some(&row.poll_id)) {
             return Err(violation("a row names its poll", format!("{key} in {}", commit.key)));
         }
-        if row.operation == "added" && row.first_seen_at == row.observed_at {
-            is_filed(&stage.plan.granularity, &KINDS[kind], row, commit)?;
-        }
-        let known = poll.before.get(key);
-        if known.is_some_and(|known| !lies_in(stage, kind, known, commit)) {
-            return Err(violation("a record stays in its partition", format!("{key} in {}", commit.key)));
+    }
+    Ok(())
+}
+
+/// Where a record is filed, and when it was first seen.
+type Filed = (Option<String>, i64);
+
+/// A record is filed when it is first seen, and stays there, even if it goes and returns.
+fn rows_are_filed<'c>(
+    stage: &Stage,
+    kind: usize,
+    commit: &'c Commit,
+    filed: &mut BTreeMap<&'c str, Filed>,
+) -> Result<(), Violation> {
+    for row in &commit.rows.rows {
+        let key = row.text(KINDS[kind].key).unwrap_or_default();
+        let found = (commit.partition.clone(), row.first_seen_at);
+        let expected =
+            filed.entry(key).or_insert_with(|| (partition_of(stage.plan.granularity, kind, row), row.observed_at));
+        if found != *expected {
+            let how = format!("{key} is filed as {found:?} in {}, and belongs to {expected:?}", commit.key);
+            return Err(violation("a record is filed by when it happened, and stays there", how));
         }
     }
     Ok(())
 }
 
-/// Whether the commit that holds a version lies in the same partition as another.
-fn lies_in(stage: &Stage, kind: usize, known: &Row, commit: &Commit) -> bool {
-    let name = format!("/{:020}.parquet", known.seq);
-    let listed = stage.shelf().list(&format!("changes/{}", KINDS[kind].name));
-    let of = listed.iter().find(|(key, _)| key.ends_with(&name));
-    of.is_some_and(|(key, _)| {
-        super::super::glob::folder(key.trim_start_matches("changes/")) == commit.partition.as_deref()
-    })
-}
-
-/// A record that was never seen is filed by when it happened, else by when it was observed.
-fn is_filed(granularity: &Granularity, kind: &Kind, row: &Row, commit: &Commit) -> Result<(), Violation> {
-    let happened = kind.event_times.iter().find_map(|column| row.text(column)).map(str::to_owned);
+/// The folder for a record that was never seen: that of when it happened, else of when it was observed.
+fn partition_of(granularity: Granularity, kind: usize, row: &Row) -> Option<String> {
+    let Kind { partitioned, event_times, .. } = KINDS[kind];
+    let happened = event_times.iter().find_map(|column| row.text(column)).map(str::to_owned);
     let date = happened.unwrap_or_else(|| time(row.observed_at));
-    let expected = match granularity {
-        _ if !kind.partitioned => None,
+    match granularity {
+        _ if !partitioned => None,
         Granularity::None => None,
         Granularity::Year => Some(format!("event_year={}", &date[..4])),
         Granularity::Month => Some(format!("event_month={}", &date[..7])),
         Granularity::Day => Some(format!("event_day={}", &date[..10])),
-    };
-    if expected == commit.partition {
-        return Ok(());
     }
-    Err(violation("a record is filed by when it happened", format!("{} does not lie in {expected:?}", commit.key)))
 }
 
 /// Once all of a poll is committed, the lake holds what the answer said: no record more, none less, each with that value.
