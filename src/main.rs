@@ -9,7 +9,7 @@ use lumetrade_export::{
     error::{Error, Kind},
     lake::Depth,
     sandbox, status,
-    sync::{self, Ambient, Report},
+    sync::{self, Ambient, Failure},
     telemetry, verify,
 };
 use rustix::{fs::Mode, process::umask};
@@ -59,8 +59,8 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Demo(args) => {
             let demo = demo::run(args.lake, &environment, &ambient).await?;
             print(&demo.tell().map_err(|error| Error::Bug(error.to_string()))?)?;
-            tell_failures(&demo.first);
-            tell_failures(&demo.second);
+            tell_failures(demo.first.failures());
+            tell_failures(demo.second.failures());
             Ok(demo.exit_code())
         }
         Command::Sync(args) => sync(&args, &environment, &ambient).await,
@@ -78,7 +78,7 @@ async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> 
     } else {
         report.to_string()
     };
-    tell_failures(&report);
+    tell_failures(report.failures());
     print(&text)?;
     Ok(report.exit_code())
 }
@@ -94,10 +94,7 @@ async fn verify(args: &VerifyArgs, environment: &Environment) -> Result<u8, Erro
     let config = Config::load(args.flags(), environment)?;
     let report = verify::run(&config, if args.quick { Depth::Quick } else { Depth::Full }).await?;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
-    for (what, failure) in report.failures() {
-        tell(&format!("error: {what}: {}", failure.message));
-        tell_hint(failure.hint);
-    }
+    tell_failures(report.failures());
     Ok(report.exit_code())
 }
 
@@ -146,9 +143,9 @@ fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{printable}");
 }
 
-fn tell_failures(report: &Report) {
-    for (resource, failure) in report.failures() {
-        tell(&format!("error: {resource}: {}", failure.message));
+fn tell_failures<'f>(failures: impl Iterator<Item = (&'f str, &'f Failure)>) {
+    for (what, failure) in failures {
+        tell(&format!("error: {what}: {}", failure.message));
         tell(&format!("  {}", failure.state));
         tell_hint(failure.hint);
     }

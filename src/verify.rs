@@ -12,6 +12,7 @@ use crate::{
     decode::Decoder,
     error::{Error, Kind},
     lake::{Depth, Lake, LakeError, Store, Verification},
+    sync::Failure,
 };
 
 /// Findings of one resource that the table for people lists.
@@ -38,19 +39,6 @@ pub struct Verified {
     pub failure: Option<Failure>,
 }
 
-/// Why something was not looked at to the end.
-#[derive(Debug, Clone, Serialize)]
-pub struct Failure {
-    /// What was attempted and why it failed.
-    pub message: String,
-    /// What may help.
-    pub hint: Option<&'static str>,
-    /// The exit code it stands for.
-    pub exit_code: u8,
-    #[serde(skip)]
-    kind: Kind,
-}
-
 /// Verifies the resources of the settings. Nothing is written, and the API is not asked.
 ///
 /// # Errors
@@ -75,18 +63,13 @@ pub async fn run(config: &Config, depth: Depth) -> Result<Report, Error> {
 
 impl Verified {
     fn of(verification: Verification, result: Result<(), LakeError>) -> Self {
-        let failure = |error: Error| Failure {
-            message: error.to_string(),
-            hint: error.hint(),
-            exit_code: error.kind().exit_code(),
-            kind: error.kind(),
-        };
-        Self { verification, failure: result.err().map(|error| failure(error.into())) }
+        let state = "nothing was written, and what could not be read was not verified";
+        Self { verification, failure: result.err().map(|error| Failure::of(&error.into(), state.to_owned())) }
     }
 
     fn kind(&self) -> Option<Kind> {
         let found = (self.verification.found > 0).then_some(Kind::Damaged);
-        found.into_iter().chain(self.failure.as_ref().map(|failure| failure.kind)).max_by_key(|kind| kind.gravity())
+        found.into_iter().chain(self.failure.as_ref().map(Failure::kind)).max_by_key(|kind| kind.gravity())
     }
 }
 

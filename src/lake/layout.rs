@@ -4,9 +4,12 @@ use crate::schema::{EventPartition, Granularity, Resource};
 
 pub(super) const LAKE: &str = "meta/lake.json";
 
+/// What was written to try stores.
+pub(super) const PROBES: &str = "meta/probe";
+
 /// What was written to try the store, by the trial's name.
 pub(super) fn probes(name: &str) -> String {
-    format!("meta/probe/{name}")
+    format!("{PROBES}/{name}")
 }
 
 pub(super) fn probe(name: &str, what: &str) -> String {
@@ -90,6 +93,16 @@ impl Layout {
         Some((partition, seq))
     }
 
+    /// The number that a key stands for among the claims; `None` for a key that no claim has.
+    pub(super) fn parse_claim(&self, key: &str) -> Option<u64> {
+        parse_number(key, ".json").filter(|number| *number > 0 && self.claim(*number) == key)
+    }
+
+    /// The same in the quarantine.
+    pub(super) fn parse_quarantined(&self, key: &str) -> Option<u64> {
+        parse_number(key, ".parquet").filter(|number| *number > 0 && self.quarantined(*number) == key)
+    }
+
     /// The partition that a key under `current/<table>/` stands for; `None` for a key that no projection has.
     pub(super) fn parse_current(&self, table: &str, key: &str) -> Option<EventPartition> {
         let partition = match self.granularity.column() {
@@ -138,6 +151,23 @@ mod tests {
             assert_eq!(layout.parse_current(table, &key), Some(partition), "{key}");
             assert_eq!(layout.parse_current("other", &key), None);
             assert_eq!(layout.parse_current(table, &key.replace("data", "other")), None);
+        }
+    }
+
+    #[test]
+    fn numbered_keys_are_read_back_and_others_are_not() {
+        let schemas = Schemas::builtin().unwrap();
+        let layout = Layout::new(schemas.get("deposits").unwrap(), Granularity::Month);
+        assert_eq!(layout.parse_claim(&layout.claim(7)), Some(7));
+        assert_eq!(layout.parse_quarantined(&layout.quarantined(7)), Some(7));
+        for key in
+            [layout.claim(0), layout.claim(7).replace("log", "logs"), layout.claim(7).replace("/log/", "/log/x/")]
+        {
+            assert_eq!(layout.parse_claim(&key), None, "{key}");
+        }
+        for key in [layout.quarantined(0), layout.claim(7), "quarantine/deposits/x/00000000000000000007.parquet".into()]
+        {
+            assert_eq!(layout.parse_quarantined(&key), None, "{key}");
         }
     }
 

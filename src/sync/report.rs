@@ -80,6 +80,19 @@ pub struct Failure {
     kind: Kind,
 }
 
+impl Failure {
+    pub(crate) fn of(error: &Error, state: String) -> Self {
+        let kind = error.kind();
+        Self { message: error.to_string(), hint: error.hint(), state, exit_code: kind.exit_code(), kind }
+    }
+
+    /// What the operator should do.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
 impl ResourceReport {
     pub(super) fn new(resource: &str) -> Self {
         Self {
@@ -127,13 +140,7 @@ impl ResourceReport {
             ([first, .., last], _) => format!("commits {first} to {last} are in the lake; the next run finds the rest"),
         };
         self.outcome = ResourceOutcome::Failed;
-        self.failure = Some(Failure {
-            message: error.to_string(),
-            hint: error.hint(),
-            state,
-            exit_code: error.kind().exit_code(),
-            kind: error.kind(),
-        });
+        self.failure = Some(Failure::of(error, state));
     }
 }
 

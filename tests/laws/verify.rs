@@ -375,7 +375,7 @@ fn what_the_next_sync_mends_is_a_note_until_it_has() {
     }
     // A claim whose object another run may be about to create.
     let next = lake.commits("deposits").len() as u64 + 1;
-    let key = format!("changes/deposits/event_month=2026-03/{next:020}.parquet");
+    let key = format!("changes/deposits/event_month=2031-01/{next:020}.parquet");
     let claim = json!({"seq": next, "key": key, "size": 1, "sha256": "0".repeat(64), "poll_id": "another"});
     fs::write(lake.path().join(format!("meta/deposits/log/{next:020}.json")), claim.to_string()).unwrap();
     let verified = Verified::of(&lake, &[]);

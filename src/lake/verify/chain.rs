@@ -90,13 +90,13 @@ impl Chain {
         if scope.depth == Depth::Quick {
             return;
         }
-        match self.versions.tell_lost(&scope.layout) {
-            None => (figures.records, figures.removed) = (Some(self.versions.present()), Some(self.versions.removed())),
-            Some(lost) => {
-                let text =
-                    format!("the versions of records {lost} were not looked at: a commit of theirs cannot be read");
-                report.note(&scope.layout.changes(), text);
-            }
+        let lost = &self.versions.lost;
+        if lost.is_empty() {
+            (figures.records, figures.removed) = (Some(self.versions.present()), Some(self.versions.removed()));
+        } else {
+            let lost = lost.tell(&scope.layout);
+            let text = format!("the versions of records {lost} were not looked at: a commit of theirs cannot be read");
+            report.note(&scope.layout.changes(), text);
         }
     }
 
@@ -111,11 +111,11 @@ impl Chain {
             self.lose_all();
             return Ok(());
         };
-        self.partitions.insert(place.partition);
         let Some(object) = object else {
             self.absent(numbered, place, report);
             return Ok(());
         };
+        self.partitions.insert(place.partition);
         self.head = numbered.seq;
         report.figures.commits += 1;
         if let (Some(_), Some(size)) = (&object.sha256, object.size) {
@@ -153,6 +153,7 @@ impl Chain {
             self.open = Some(place.key.clone());
         } else {
             report.find(Law::Objects, &place.key, "is missing");
+            self.partitions.insert(place.partition);
             self.parent = Parent::Hidden;
             self.lose(place.partition);
         }
@@ -176,7 +177,7 @@ impl Chain {
         };
         let facts = Facts::of(commit, place.partition);
         let is_read = self.versions.fold(scope, &place.key, facts, own.as_deref(), content, report)?;
-        if !is_read || self.versions.is_lost(place.partition) {
+        if !is_read || self.versions.lost.has(place.partition) {
             self.lose(place.partition);
         }
         if let (Some(cursor), CommitKind::Changes | CommitKind::Removals) = (&commit.cursor, commit.kind) {
@@ -204,13 +205,13 @@ impl Chain {
 
     /// A commit of this partition cannot be read.
     fn lose(&mut self, partition: EventPartition) {
-        self.versions.lose(Some(partition));
+        self.versions.lost.add(Some(partition));
         (self.before, self.known_offset, self.open_offset) = (None, None, None);
     }
 
     /// A commit cannot be found, nor told in which partition it was.
     fn lose_all(&mut self) {
-        self.versions.lose(None);
+        self.versions.lost.add(None);
         (self.before, self.known_offset, self.open_offset) = (None, None, None);
         self.parent = Parent::Hidden;
     }

@@ -171,7 +171,7 @@ impl<'a> Comparison<'a> {
             let key = self.scope.layout.current(&table.name, partition);
             let Some(content) = self.vouched(&key, &table, index, report).await? else { continue };
             match table.rows {
-                TableRows::Records if chain.versions.is_lost(partition) => {}
+                TableRows::Records if chain.versions.lost.has(partition) => {}
                 TableRows::Records => {
                     parents = self.records(&key, partition, content, chain, &mut lists, report)?;
                 }
@@ -308,5 +308,5 @@ impl<'a> Comparison<'a> {
 
 /// Whether a commit lies in this partition, or one that cannot be found may have.
 fn backed(chain: &Chain, partition: EventPartition) -> bool {
-    chain.partitions.contains(&partition) || chain.versions.is_lost(partition)
+    chain.partitions.contains(&partition) || chain.versions.lost.has(partition)
 }

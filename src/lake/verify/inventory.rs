@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    super::{LakeError, claim::Claim, layout::parse_number, log::Log, store::Listed},
+    super::{LakeError, claim::Claim, log::Log, store::Listed},
     Law, READS_AT_ONCE, Scope, Verification,
 };
 use crate::schema::EventPartition;
@@ -61,17 +61,8 @@ impl Inventory {
 
 /// The numbers claimed, in their order.
 pub(super) async fn claimed(scope: &Scope<'_>) -> Result<Vec<u64>, LakeError> {
-    let numbers = |listed: &[Listed]| -> Vec<u64> {
-        let number = |claim: &Listed| {
-            parse_number(&claim.key, ".json").filter(|seq| *seq > 0 && scope.layout.claim(*seq) == claim.key)
-        };
-        listed.iter().filter_map(number).collect()
-    };
-    let is_whole = |listed: &[Listed]| {
-        let numbers = numbers(listed);
-        numbers.last().copied().unwrap_or_default() == numbers.len() as u64
-    };
-    Ok(numbers(&scope.list_until(&scope.layout.log(), is_whole).await?))
+    let listed = scope.list_numbered(&scope.layout.log(), |key| scope.layout.parse_claim(key)).await?;
+    Ok(listed.into_iter().filter_map(|(_, number)| number).collect())
 }
 
 fn find_gaps(scope: &Scope<'_>, claimed: &[u64], report: &mut Verification) {

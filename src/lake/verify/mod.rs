@@ -21,6 +21,7 @@ mod commit;
 mod current;
 mod elements;
 mod inventory;
+mod lost;
 mod object;
 mod quarantine;
 mod report;
@@ -100,6 +101,21 @@ impl Scope<'_> {
             listed = self.lake.store.list(folder).await?;
         }
         Ok(listed)
+    }
+
+    /// Lists a folder of objects that are numbered from 1 on without gaps, each with its number if it has one.
+    async fn list_numbered(
+        &self,
+        folder: &str,
+        number: impl Fn(&str) -> Option<u64>,
+    ) -> Result<Vec<(Listed, Option<u64>)>, LakeError> {
+        let has_no_gap = |listed: &[Listed]| {
+            let numbers = listed.iter().filter_map(|object| number(&object.key));
+            let (last, count) = numbers.fold((0, 0), |(_, count), number| (number, count + 1));
+            last == count
+        };
+        let listed = self.list_until(folder, has_no_gap).await?.into_iter();
+        Ok(listed.map(|object| (number(&object.key), object)).map(|(number, object)| (object, number)).collect())
     }
 
     /// A copy of an object, with its hash; `None` if it is not there.

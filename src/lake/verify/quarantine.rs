@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         LakeError,
-        layout::parse_number,
         parquet_file::Content,
         quarantine::{QUARANTINE_KEY, QUARANTINED, Quarantined, RELEASED, rows, schema},
-        store::Listed,
     },
     Depth, Law, Scope, Verification, difference,
     report::Problems,
@@ -22,23 +20,16 @@ struct Aside {
 }
 
 pub(super) async fn verify(scope: &Scope<'_>, report: &mut Verification) -> Result<(), LakeError> {
-    let number = |object: &Listed| {
-        let number = parse_number(&object.key, ".parquet").filter(|number| *number > 0)?;
-        (scope.layout.quarantined(number) == object.key).then_some(number)
-    };
-    let is_whole = |listed: &[Listed]| {
-        let numbers: Vec<u64> = listed.iter().filter_map(number).collect();
-        numbers.last().copied().unwrap_or_default() == numbers.len() as u64
-    };
     let mut before = 0;
     let mut aside = Aside { records: BTreeMap::new(), is_whole: true };
-    for object in scope.list_until(&scope.layout.quarantine(), is_whole).await? {
-        let Some(number) = number(&object) else {
+    let layout = &scope.layout;
+    for (object, number) in scope.list_numbered(&layout.quarantine(), |key| layout.parse_quarantined(key)).await? {
+        let Some(number) = number else {
             report.find(Law::Strays, &object.key, "is no part of the quarantine");
             continue;
         };
         if number != before + 1 {
-            report.find(Law::Quarantine, &scope.layout.quarantined(before + 1), "is missing");
+            report.find(Law::Quarantine, &layout.quarantined(before + 1), "is missing");
             aside.is_whole = false;
         }
         before = number;

@@ -8,24 +8,17 @@ use std::collections::HashSet;
 use super::{
     super::{
         Lake, LakeError,
-        layout::{LAKE, parse_number},
+        layout::{LAKE, PROBES},
         store::Folder,
     },
     Law, Scope, Verification,
 };
 use crate::schema::Resource;
 
-/// Below `meta/`, beside the folders of resources: what probes of the store have left.
-const PROBE: &str = "meta/probe";
-
 pub(super) async fn verify(scope: &Scope<'_>, report: &mut Verification) -> Result<(), LakeError> {
     let layout = &scope.layout;
-    let is_part = |key: &str| {
-        let number = parse_number(key, ".json").filter(|number| *number > 0);
-        number.is_some_and(|number| layout.claim(number) == key)
-            || key == layout.state()
-            || key == layout.current_index()
-    };
+    let is_part =
+        |key: &str| layout.parse_claim(key).is_some() || key == layout.state() || key == layout.current_index();
     for object in scope.lake.store.list(&format!("meta/{}", layout.resource())).await? {
         if !is_part(&object.key) {
             report.find(Law::Strays, &object.key, "is no claim and no cache");
@@ -50,7 +43,7 @@ impl Lake {
             for object in objects.iter().filter(|object| *object != LAKE) {
                 report.find(Law::Strays, object, "belongs to no resource");
             }
-            for folder in folders.iter().filter(|folder| *folder != PROBE) {
+            for folder in folders.iter().filter(|folder| *folder != PROBES) {
                 let name = folder.rsplit('/').next().unwrap_or_default();
                 let is_known = if tree == "current" { tables.contains(name) } else { names.contains(name) };
                 let objects = if is_known { 0 } else { self.store.list(folder).await?.len() };

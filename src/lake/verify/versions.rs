@@ -11,15 +11,16 @@
 //! columns.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fs::File,
 };
 
 use arrow_array::RecordBatch;
 
 use super::{
-    super::{Commit, CommitKind, LakeError, layout::Layout, parquet_file::Content, state::known_record},
+    super::{Commit, CommitKind, LakeError, parquet_file::Content, state::known_record},
     Law, Scope, Verification,
+    lost::Lost,
     report::Problems,
 };
 use crate::{
@@ -27,9 +28,6 @@ use crate::{
     diff::{Known, KnownRecord},
     schema::{EventPartition, Resource},
 };
-
-/// Names of lost partitions that are told.
-const LOST_TOLD_MAX: usize = 3;
 
 /// The last version of each record.
 #[derive(Default)]
@@ -40,8 +38,8 @@ pub(super) struct Versions {
     commits: Vec<Facts>,
     present: u64,
     open: u64,
-    lost: HashSet<EventPartition>,
-    lost_all: bool,
+    /// Partitions that are not folded any further.
+    pub lost: Lost,
 }
 
 /// What a version is beside what is known of its record.
@@ -125,35 +123,6 @@ impl Versions {
         self.known.records().len() as u64 - self.present
     }
 
-    /// From here on nothing can be said of the records of a partition, or of any.
-    pub(super) fn lose(&mut self, partition: Option<EventPartition>) {
-        match partition {
-            Some(partition) => drop(self.lost.insert(partition)),
-            None => self.lost_all = true,
-        }
-    }
-
-    pub(super) fn is_lost(&self, partition: EventPartition) -> bool {
-        self.lost_all || self.lost.contains(&partition)
-    }
-
-    /// Which records nothing can be said of, for people; `None` if there are none.
-    pub(super) fn tell_lost(&self, layout: &Layout) -> Option<String> {
-        let mut names: Vec<_> =
-            self.lost.iter().filter_map(|partition| layout.granularity().folder(*partition)).collect();
-        names.sort();
-        if self.lost_all || (names.is_empty() && !self.lost.is_empty()) {
-            return Some("of the whole resource".to_owned());
-        }
-        let more = names.len().saturating_sub(LOST_TOLD_MAX);
-        let told = names[..names.len() - more].join(", ");
-        match (names.len(), more) {
-            (0, _) => None,
-            (_, 0) => Some(format!("in {told}")),
-            _ => Some(format!("in {told} and {more} more partitions")),
-        }
-    }
-
     /// Folds a commit in. `own` is the resource with the columns of the object, where these are not those declared. `false`
     /// if its rows cannot be read.
     pub(super) fn fold(
@@ -200,7 +169,7 @@ impl Versions {
             return problems.add(Law::Rows, "has no key", || format!("row {index}"));
         };
         facts.check(text, stamp, problems);
-        if self.is_lost(facts.partition) {
+        if self.lost.has(facts.partition) {
             return;
         }
         let own_row = own.map(|own| Row::read(batch, index, own));

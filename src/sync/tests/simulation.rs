@@ -86,7 +86,7 @@ async fn play(stage: &Arc<Stage>, mut random: Random, defect: Option<Defect>) ->
     }
     match stage.violation() {
         Some(violation) => Err(violation),
-        None => checker::check(stage),
+        None => checker::check(stage).await,
     }
 }
 

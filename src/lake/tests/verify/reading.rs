@@ -37,6 +37,8 @@ async fn a_run_after(open: bool) -> (Vec<Write>, Vec<Write>, Plan) {
     let mut after = before.clone();
     if open {
         after.make_void(4);
+        // Where nothing else is.
+        after.commits[3].partition = super::partition(9);
         before.commits.truncate(3);
     }
     // `b` is there and open, unless commit 4 removed it.

@@ -11,6 +11,7 @@ mod log;
 mod polls;
 mod quarantine;
 mod reports;
+mod verified;
 
 use super::{
     lists::KINDS,
@@ -19,12 +20,13 @@ use super::{
 pub(super) use current::projection_is_up_to_date;
 
 /// Checks all laws on the whole lake.
-pub(super) fn check(stage: &Stage) -> Result<(), Violation> {
+pub(super) async fn check(stage: &Stage) -> Result<(), Violation> {
     for kind in 0..KINDS.len() {
         let commits = log::commits(stage, kind)?;
         let state = polls::replay(stage, kind, &commits)?;
         current::equals(stage, kind, &state)?;
         quarantine::is_that_of_the_last_poll(stage, kind)?;
     }
-    reports::are_true(stage)
+    reports::are_true(stage)?;
+    verified::finds_nothing(stage).await
 }
