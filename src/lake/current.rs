@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement,
@@ -55,6 +56,9 @@ pub(super) struct Index {
     pub schema: String,
     /// By key.
     pub objects: BTreeMap<String, Object>,
+    /// Of all of the above, XXH3 in hex. An index that has rotten, or has none, is made anew.
+    #[serde(default)]
+    checksum: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +78,23 @@ enum Reflected {
 }
 
 impl Index {
+    /// The index in a file's bytes, or why it is not to be believed.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let index: Self = serde_json::from_slice(bytes).map_err(|error| format!("is no index: {error}"))?;
+        let whole = index.checksum == index.sum().map_err(|error| error.to_string())?;
+        if whole { Ok(index) } else { Err("has rotten: its checksum is another".to_owned()) }
+    }
+
+    pub(super) fn write(mut self) -> Result<Bytes, serde_json::Error> {
+        self.checksum = self.sum()?;
+        serde_json::to_vec(&self).map(Bytes::from)
+    }
+
+    fn sum(&self) -> Result<String, serde_json::Error> {
+        let unsummed = serde_json::to_vec(&Self { checksum: String::new(), ..self.clone() })?;
+        Ok(hex::encode(xxh3_128(&unsummed).to_be_bytes()))
+    }
+
     fn reflects(&self, head: &Head, schema: &str) -> bool {
         (self.format, self.seq, &self.sha256, self.schema.as_str()) == (FORMAT, head.seq, &head.sha256, schema)
     }
@@ -105,7 +126,7 @@ impl<'a> Projection<'a> {
                 Reflected::Already => return Ok(()),
                 Reflected::Written => {
                     let latest = log.head().await?;
-                    if latest.seq == head.seq {
+                    if latest.seq == head.seq || has(Defect::ProjectsWithoutASecondLook) {
                         return Ok(());
                     }
                     head = latest;
@@ -156,9 +177,9 @@ impl<'a> Projection<'a> {
             return Ok(Reflected::Overtaken);
         }
         let schema = self.resource.fingerprint();
-        let index =
-            Index { format: FORMAT, seq: head.seq, sha256: head.sha256.clone(), schema, objects: index.objects };
-        self.save_index(&index, etag.as_deref()).await
+        let (seq, sha256) = (head.seq, head.sha256.clone());
+        let index = Index { format: FORMAT, seq, sha256, schema, ..index };
+        self.save_index(index, etag.as_deref()).await
     }
 
     /// Whether another run has projected a commit that there really is, beyond `head`.
@@ -187,12 +208,12 @@ impl<'a> Projection<'a> {
         let Some((bytes, etag)) = self.lake.store.get_with_etag(&self.layout.current_index()).await? else {
             return Ok((Index::default(), None));
         };
-        Ok((serde_json::from_slice(&bytes).unwrap_or_default(), etag))
+        Ok((Index::read(&bytes).unwrap_or_default(), etag))
     }
 
-    async fn save_index(&self, index: &Index, seen: Option<&str>) -> Result<Reflected, LakeError> {
+    async fn save_index(&self, index: Index, seen: Option<&str>) -> Result<Reflected, LakeError> {
         let key = self.layout.current_index();
-        let bytes = Bytes::from(serde_json::to_vec(index).map_err(|error| LakeError::io("write", &key, error))?);
+        let bytes = index.write().map_err(|error| LakeError::io("write", &key, error))?;
         if !self.replaces_on_condition() {
             return self.lake.store.replace(&key, bytes).await.map(|_| Reflected::Written);
         }

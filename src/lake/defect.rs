@@ -19,6 +19,8 @@ pub(crate) enum Defect {
     KeepsStateTooEarly,
     /// A state cache is believed although there have been commits since.
     TrustsStaleState,
+    /// A projection that took its time does not look for what was committed meanwhile.
+    ProjectsWithoutASecondLook,
     /// A projection is built upon without comparing its bytes.
     BuildsOnUncheckedBase,
     /// An object of a projection that is another than it was goes unnoticed.

@@ -54,7 +54,7 @@ fn standing(scope: &Scope<'_>, chain: &Chain, bytes: Option<&Bytes>) -> Result<I
     let Some(bytes) = bytes else {
         return Err((head > 0).then(|| "is missing".to_owned()));
     };
-    let index: Index = serde_json::from_slice(bytes).map_err(|error| Some(format!("is no index: {error}")))?;
+    let index = Index::read(bytes).map_err(Some)?;
     if index.format != FORMAT || index.schema != scope.resource.fingerprint() {
         return Err(Some("is of another format or schema".to_owned()));
     }

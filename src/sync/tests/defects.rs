@@ -12,7 +12,7 @@ use crate::lake::defect::Defect;
 /// Seeds within which each must be caught.
 const SEEDS_MAX: u64 = 2_000;
 
-const DEFECTS: [Defect; 12] = [
+const DEFECTS: [Defect; 13] = [
     Defect::PassesOverOpenClaims,
     Defect::IgnoresLostClaims,
     Defect::OverwritesCommits,
@@ -21,6 +21,7 @@ const DEFECTS: [Defect; 12] = [
     Defect::PollsTooEarly,
     Defect::KeepsStateTooEarly,
     Defect::TrustsStaleState,
+    Defect::ProjectsWithoutASecondLook,
     Defect::BuildsOnUncheckedBase,
     Defect::IgnoresDamagedProjections,
     Defect::TrustsTheClock,

@@ -38,7 +38,7 @@ pub(super) struct Process {
 /// More operations than any run takes.
 const OPERATIONS_MAX: u64 = 5_000;
 /// How long a process may stand still.
-const STALLS_MS: [u64; 5] = [300, 2_000, 10_000, 60_000, 600_000];
+const STALLS_MS: [u64; 6] = [300, 1_000, 1_000, 10_000, 60_000, 600_000];
 /// How long the store may not answer: longer than a create is tried again.
 const OUTAGE_MS: u64 = 40_000;
 
@@ -100,6 +100,13 @@ impl Process {
             sleep(stall_ms).await;
         }
         self.pass().await;
+    }
+
+    /// Carries a large object, which at times takes long.
+    pub(super) async fn carry(&self) {
+        let bulk = self.weather.bulk;
+        let pause_ms = self.draw(|random| random.chance(bulk).then(|| random.pick(&[1_000, 5_000, 20_000])));
+        sleep(pause_ms.unwrap_or_default()).await;
     }
 
     /// A while passes.

@@ -100,6 +100,9 @@ impl SimulatedStore {
         let process = &self.0;
         let Process { who, stage, .. } = process.as_ref();
         process.depart().await;
+        if mode != Mode::Create {
+            process.carry().await;
+        }
         let ending = Write::draw(process, &mode);
         if matches!(mode, Mode::Update(_)) && !stage.plan.conditional_replace {
             return Err(not_simulated("a replacement on condition"));

@@ -52,10 +52,10 @@ async fn forge(lake: &Lake, resource: &Resource, key: &str, rows: &RecordBatch) 
     written.content.read_to_end(&mut bytes).unwrap();
     let etag = lake.store.replace(key, bytes.into()).await.unwrap();
     let index = layout(resource).current_index();
-    let mut forged: Index = serde_json::from_slice(&lake.store.get(&index).await.unwrap().unwrap()).unwrap();
+    let mut forged = Index::read(&lake.store.get(&index).await.unwrap().unwrap()).unwrap();
     let object = forged.objects.get_mut(key).unwrap();
     (object.size, object.sha256, object.etag) = (written.size, written.sha256, etag);
-    lake.store.replace(&index, serde_json::to_vec(&forged).unwrap().into()).await.unwrap();
+    lake.store.replace(&index, forged.write().unwrap()).await.unwrap();
 }
 
 /// How the rows of May are bent: `a` as of commit 3, with those of commit 1 (`a` and `b`) at hand.
@@ -165,7 +165,7 @@ async fn an_index_that_does_not_name_what_there_is_is_found() {
     let lake = plan.write(memory()).await;
     plan.add_caches(&lake).await;
     let index_key = layout(&plan.resource).current_index();
-    let good: Index = serde_json::from_slice(&lake.store.get(&index_key).await.unwrap().unwrap()).unwrap();
+    let good = Index::read(&lake.store.get(&index_key).await.unwrap().unwrap()).unwrap();
     let key = layout(&plan.resource).current("deposits", partition(MAY));
     let mut without = good.clone();
     let object = without.objects.remove(&key).unwrap();
@@ -173,7 +173,7 @@ async fn an_index_that_does_not_name_what_there_is_is_found() {
     let unknown = layout(&plan.resource).current("deposits", partition(9));
     beyond.objects.insert(unknown.clone(), object);
     for (index, key) in [(without, key), (beyond, unknown)] {
-        lake.store.replace(&index_key, serde_json::to_vec(&index).unwrap().into()).await.unwrap();
+        lake.store.replace(&index_key, index.write().unwrap()).await.unwrap();
         for depth in [Depth::Full, Depth::Quick] {
             let report = verify(&lake, &plan, depth).await;
             assert_eq!(found(&report), [(Law::Current, key.clone())], "{:?}", report.findings);
