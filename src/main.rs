@@ -1,6 +1,9 @@
 //! Parse, run, print, exit code.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use lumetrade_export::{
     cli::{Cli, Command, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
@@ -12,7 +15,10 @@ use lumetrade_export::{
     sync::{self, Ambient, Failure},
     telemetry, verify,
 };
-use rustix::{fs::Mode, process::umask};
+use rustix::{
+    fs::Mode,
+    process::{Resource, getrlimit, umask},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -44,8 +50,15 @@ fn main() -> ExitCode {
     code
 }
 
+/// Files that must be allowed to be open at once: with fewer, not even signals can be received.
+const OPEN_FILES_MIN: u64 = 16;
+
 /// Starts the threads: as many as the machine has cores, or as many as are asked for.
 fn start_threads(environment: &Environment) -> Result<Runtime, Error> {
+    if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < OPEN_FILES_MIN) {
+        let why = format!("only {limit} files may be open at once (ulimit -n), at least {OPEN_FILES_MIN} are needed");
+        return Err(Error::Start(io::Error::other(why)));
+    }
     let mut builder = Builder::new_multi_thread();
     if let Some(count) = environment.threads()? {
         builder.worker_threads(count).max_blocking_threads(count);
@@ -129,8 +142,8 @@ async fn interrupted() -> ExitCode {
 
 /// A reader that has gone, as of a pipe, is no failure: what was done is done.
 fn print(text: &str) -> Result<(), Error> {
-    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }
 }
@@ -140,7 +153,7 @@ fn print(text: &str) -> Result<(), Error> {
 fn tell(line: &str) {
     let printable: String =
         line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
-    let _ = writeln!(std::io::stderr(), "{printable}");
+    let _ = writeln!(io::stderr(), "{printable}");
 }
 
 fn tell_failures<'f>(failures: impl Iterator<Item = (&'f str, &'f Failure)>) {
