@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use crate::support::{
     api::ScriptedApi,
     duckdb::DuckDb,
-    program::{Ended, program, run},
+    program::{Ended, program, program_without_credentials, run},
     strace::{Fault, Point, Recorded, Tracer, can_mount},
     tiny::{self, Held, RESOURCES, Time},
 };
@@ -56,6 +56,14 @@ const GIVE_DESCRIPTORS: [&str; 2] = ["fcntl", "openat"];
 /// Calls that the runtime makes too, on what is no file, or the library of Parquet on a file that is open, and cannot do
 /// without.
 const NEVER_FAIL: [&str; 3] = ["close", "statx", "write"];
+
+/// Where a demo is struck, by call: early, while its lake is new, and late.
+const DEMO_POINTS: [(&str, &[usize]); 4] = [
+    ("fsync", &[3, 100, 300, 500, 700]),
+    ("linkat", &[2, 40, 90, 130]),
+    ("mkdir", &[2, 60, 120]),
+    ("rename", &[2, 40, 80, 120]),
+];
 
 /// Certificates are of no concern here; in one file they cost fewer calls than in hundreds.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -197,8 +205,9 @@ impl Scenario {
             what = format!("{what}: {:?}", struck.met);
             link_all(&place.lake(), &batch.left().join(number.to_string()));
             let mended = run(&mut self.sync(&place));
+            let verified = run(program_without_credentials(&place.home()).args(["verify", "--lake"]).arg(place.lake()));
             fs::rename(place.lake(), batch.mended().join(number.to_string())).unwrap();
-            return Case { what, is_met: struck.met.is_some(), struck: struck.ended, mended };
+            return Case { what, is_met: struck.met.is_some(), struck: struck.ended, mended, verified };
         }
         unreachable!()
     }
@@ -252,6 +261,9 @@ impl Scenario {
         }
         if sync.code != Some(0) {
             wrong.push(format!("the next sync ended with {:?}: {}", sync.code, sync.stderr));
+        }
+        if case.verified.code != Some(0) {
+            wrong.push(format!("verify: {}{}", case.verified.stdout, case.verified.stderr));
         }
         wrong.extend(
             self.unlawful(mended)
@@ -340,12 +352,13 @@ impl Scenario {
     }
 }
 
-/// A run with a fault, what it said, and what the next said.
+/// A run with a fault, what it said, and what the next said, and `verify`.
 struct Case {
     what: String,
     is_met: bool,
     struck: Ended,
     mended: Ended,
+    verified: Ended,
 }
 
 /// Cases that DuckDB looks at together. What each left is kept under other names for the same files.
@@ -491,4 +504,40 @@ fn a_later_sync_that_has_to_mend_the_lake_may_be_killed_or_fail_at_every_call() 
     let stay = &["A1", "A2", "T3", "T4"];
     let of_interest = |_: &Point, _: &Path| true;
     Scenario { api, lake: Some(place.lake()), from: Some(Time::Before), to: Time::After, stay, of_interest }.sweep();
+}
+
+#[test]
+fn a_demo_may_be_killed_or_fail_anywhere_and_leaves_a_lake_that_is_right() {
+    let stage = stage();
+    let cases: Vec<(Point, Fault)> = DEMO_POINTS
+        .iter()
+        .flat_map(|(call, points)| {
+            points.iter().map(|nth| Point { call: (*call).into(), path: PathBuf::new(), nth: *nth, creates: false })
+        })
+        .flat_map(|point| [Fault::Kill, Fault::Once("EIO"), Fault::Once("ENOSPC")].map(|fault| (point.clone(), fault)))
+        .collect();
+    let (next, met) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let number = next.fetch_add(1, Ordering::Relaxed)
+            && let Some((point, fault)) = cases.get(number)
+        {
+            let place = Place::new(stage.path().join(number.to_string()));
+            let mut demo = program_without_credentials(&place.home());
+            demo.args(["demo", "--lake"]).arg(place.lake()).env("LUMETRADE_THREADS", "1").env("TMPDIR", place.spool());
+            let struck = place.tracer().strike(&demo, point, *fault);
+            let Ended { code, stderr, .. } = &struck.ended;
+            let is_told = code.is_none_or(|code| CODES.contains(&code)) && !stderr.contains("panicked");
+            assert!(is_told, "{fault} at {point}: {:?}", struck.ended);
+            met.fetch_add(usize::from(struck.met.is_some()), Ordering::Relaxed);
+            let verified = run(program_without_credentials(&place.home()).args(["verify", "--lake"]).arg(place.lake()));
+            let is_made = place.lake().join("meta/lake.json").exists();
+            let expected = if is_made { 0 } else { 78 };
+            assert_eq!(verified.code, Some(expected), "{fault} at {point}: {verified:?}");
+            fs::remove_dir_all(&place.0).unwrap();
+        }
+    };
+    thread::scope(|scope| (0..WORKERS).for_each(|_| drop(scope.spawn(work))));
+    let met = met.into_inner();
+    println!("{met} of {} points were met", cases.len());
+    assert!(met * 4 >= cases.len() * 3, "{met} of {} points were met", cases.len());
 }
