@@ -1,6 +1,10 @@
 //! In a real S3, end to end: syncs while time passes, two at once, killed at any moment, and read by DuckDB where it lies.
 
-use std::{thread, time::Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -21,6 +25,8 @@ use crate::{
 
 const KILLS: u32 = 20;
 const RACES: i64 = 4;
+/// Syncs while DuckDB reads.
+const READ_SYNCS: u32 = 20;
 /// One without partitions, one with, and one with a table for its lists besides.
 const RESOURCES: [&str; 3] = ["accounts", "withdrawals", "trades"];
 const PREFIX: &str = "a lake/of tests";
@@ -35,13 +41,18 @@ struct Bucket {
     resources: Vec<Resource>,
 }
 
+/// A DuckDB that reads where the lake lies.
+fn reader(server: &Radosgw) -> DuckDb {
+    let mut duckdb = DuckDb::start();
+    duckdb.load("httpfs");
+    duckdb.query(&server.duckdb_secret());
+    duckdb
+}
+
 impl Bucket {
     fn new(seed: u64, records: u64) -> Self {
         let server = Radosgw::start();
-        let mut duckdb = DuckDb::start();
-        duckdb.load("httpfs");
-        duckdb.query(&server.duckdb_secret());
-        let place = server.location(PREFIX);
+        let (place, duckdb) = (server.location(PREFIX), reader(&server));
         let resources = RESOURCES.map(Resource::named).into_iter().collect();
         let (folder, sandbox) = (TempDir::new().unwrap(), Sandbox::start(seed, records));
         Self { server, place, folder, sandbox, duckdb, resources }
@@ -124,6 +135,7 @@ fn a_lake_in_a_real_bucket_is_what_one_on_disk_is() {
         assert_eq!(records, truth, "{line}");
     }
     race(&mut bucket);
+    read(&bucket);
     kill(&mut bucket, &mut random);
     let wrong = bucket.sync().with("AWS_SECRET_ACCESS_KEY", "canary").run();
     assert_eq!(wrong.ended.code, Some(77), "{:?}", wrong.ended);
@@ -145,6 +157,50 @@ fn race(bucket: &mut Bucket) {
         bucket.check();
     }
     assert!(raced > 0, "in {RACES} rounds no sync met the other");
+}
+
+/// DuckDB reads while syncs commit and replace. `changes/` always reads; of `current/`, a query may be told that an object is
+/// another one than it was when the query began, and fail; it never finds a record twice, or none that was there.
+fn read(bucket: &Bucket) {
+    let writing = AtomicBool::new(true);
+    let mut duckdb = reader(&bucket.server);
+    let (mut queries, mut replaced) = (0, 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..READ_SYNCS {
+                bucket.sandbox.advance(TimeDelta::days(2));
+                bucket.sync().succeed();
+            }
+            writing.store(false, Ordering::Relaxed);
+        });
+        let mut rows = [0; 4];
+        while writing.load(Ordering::Relaxed) {
+            let tables = ["changes/withdrawals", "current/withdrawals", "changes/trades", "current/trades"];
+            for (table, rows) in tables.iter().zip(&mut rows) {
+                let once = if table.starts_with("changes") { "(transaction_id, _seq)" } else { "transaction_id" };
+                let sql = format!(
+                    "SELECT count(*)::VARCHAR, count(DISTINCT {once})::VARCHAR, sum(length(status))::VARCHAR \
+                     FROM read_parquet('{}/{table}/**/*.parquet')",
+                    bucket.place.location
+                );
+                queries += 1;
+                match duckdb.try_query(&sql) {
+                    Ok(answer) => {
+                        let figure = |n: usize| answer.rows[0][n].as_str().unwrap().parse::<u64>().unwrap();
+                        assert_eq!(figure(0), figure(1), "{table}: something stands twice");
+                        assert!(figure(0) >= *rows, "{table}: {} rows, and there were {rows}", figure(0));
+                        *rows = figure(0);
+                    }
+                    Err(error) => {
+                        assert!(table.starts_with("current") && error.contains("ETag"), "{table}: {error}");
+                        replaced += 1;
+                    }
+                }
+            }
+        }
+    });
+    println!("{queries} queries, {replaced} of them found an object replaced");
+    assert!(queries > 100, "{queries} queries");
 }
 
 fn kill(bucket: &mut Bucket, random: &mut Random) {
