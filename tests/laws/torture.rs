@@ -22,7 +22,7 @@ use crate::support::{
     random::Random,
     sandbox::Sandbox,
     tables::Resource,
-    verified::Verified,
+    verified::assert_verified,
 };
 
 /// Kills that meet a sync alive.
@@ -90,8 +90,6 @@ fn assert_is_right(lake: &Lake, sandbox: &Sandbox, duckdb: &mut DuckDb) {
     let ended = end(start(lake, sandbox));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_lake_is_the_truth(duckdb, lake, sandbox, &resources());
-    let verified = Verified::of(lake, &[]);
-    assert_eq!(verified.ended.code, Some(0), "{}", verified.ended.stdout);
 }
 
 /// What a reader finds in one table, time after time.
@@ -175,8 +173,7 @@ fn a_lake_whose_making_is_interrupted_is_made_by_the_next_sync() {
         } else {
             let ended = end(start(&lake, &sandbox));
             assert_eq!(ended.code, Some(0), "{ended:?}");
-            let verified = Verified::of(&lake, &[]);
-            assert_eq!(verified.ended.code, Some(0), "{}", verified.ended.stdout);
+            assert_verified(&lake);
         }
     }
     assert!(met as u64 > NEW_LAKES / 4, "{met} of {} syncs were met alive", 2 * NEW_LAKES);
