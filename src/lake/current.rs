@@ -11,7 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use arrow_array::RecordBatch;
 use bytes::Bytes;
+use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -21,7 +23,7 @@ use super::{
     fold::Fold,
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
-    parquet_file::{self, Writer},
+    parquet_file::{self, Content, Writer, Written},
     spool::Spool,
     store::Listed,
 };
@@ -278,35 +280,86 @@ impl<'a> Projection<'a> {
         commits: Vec<String>,
         there: &BTreeMap<String, Listed>,
     ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
-        let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
-        let mut writers = self
-            .tables
-            .iter()
-            .map(|table| Writer::new(table.schema.clone(), spool.begin()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| LakeError::spool(&error))?;
-        fold.present_rows(|rows| {
-            self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| match table.rows {
-                TableRows::Records => writer.write(&rows),
-                TableRows::Elements(list) => writer.write(&flatten(&rows, self.resource, list, &table.schema)?),
-            })
-        })
-        .await?;
+        let folded = match (&base, commits.as_slice()) {
+            (None, [only]) => self.take_over(only, &spool).await?,
+            _ => None,
+        };
+        let folded = match folded {
+            Some(folded) => folded,
+            None => self.fold(base, commits, &spool).await?,
+        };
         let mut objects = BTreeMap::new();
-        for (table, writer) in self.tables.iter().zip(writers) {
+        for (table, written) in self.tables.iter().zip(folded) {
             let key = self.layout.current(&table.name, partition);
             let seen = there.get(&key).and_then(|object| object.etag.as_deref());
-            let Some(object) = self.replace(&key, writer, seen).await? else { return Ok(None) };
+            let Some(object) = self.replace(&key, written, seen).await? else { return Ok(None) };
             objects.insert(key, object);
         }
         Ok(Some(objects))
     }
 
-    /// Replaces an object, where the store can only if it is still the one that was `seen`.
-    async fn replace(&self, key: &str, writer: Writer, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
+    /// What the tables hold of these commits.
+    async fn fold(
+        &self,
+        base: Option<(String, File)>,
+        commits: Vec<String>,
+        spool: &Spool,
+    ) -> Result<Vec<Written>, LakeError> {
+        let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
+        let mut writers = self.writers(&self.tables, spool)?;
+        fold.present_rows(|rows| {
+            self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| self.write(&rows, table, writer))
+        })
+        .await?;
+        self.close(writers)
+    }
+
+    /// The same of a partition's only commit: its rows are all there is, so that its object can stand in both layers. `None`
+    /// if it was written with other columns.
+    async fn take_over(&self, commit: &str, spool: &Spool) -> Result<Option<Vec<Written>>, LakeError> {
+        let object = self.lake.store.fetch(commit, &self.spool).await?;
+        let io = |source| LakeError::io("read the copy of", commit, source);
+        let content = Content::open(commit, object.try_clone().map_err(io)?)?;
+        if content.schema().fields() != self.resource.arrow_schema().fields() {
+            return Ok(None);
+        }
+        let (records, lists) = self.tables.split_at(1);
+        debug_assert_eq!(records[0].rows, TableRows::Records);
+        let mut written = vec![parquet_file::copy(object, spool.begin()).map_err(|error| LakeError::spool(&error))?];
+        let mut writers = self.writers(lists, spool)?;
+        if !writers.is_empty() {
+            for rows in content.batches(None)? {
+                let rows = rows?;
+                for (table, writer) in lists.iter().zip(&mut writers) {
+                    self.write(&rows, table, writer).map_err(|error| LakeError::spool(&error))?;
+                }
+            }
+        }
+        written.extend(self.close(writers)?);
+        Ok(Some(written))
+    }
+
+    fn writers(&self, tables: &[Table], spool: &Spool) -> Result<Vec<Writer>, LakeError> {
+        let writers = tables.iter().map(|table| Writer::new(table.schema.clone(), spool.begin()));
+        writers.collect::<Result<_, _>>().map_err(|error| LakeError::spool(&error))
+    }
+
+    fn write(&self, rows: &RecordBatch, table: &Table, writer: &mut Writer) -> Result<(), ParquetError> {
+        match table.rows {
+            TableRows::Records => writer.write(rows),
+            TableRows::Elements(list) => writer.write(&flatten(rows, self.resource, list, &table.schema)?),
+        }
+    }
+
+    fn close(&self, writers: Vec<Writer>) -> Result<Vec<Written>, LakeError> {
         let about = format!("{{\"format\":{FORMAT},\"lake\":\"{}\"}}", self.lake.identity.id);
-        let mut written = writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))?;
+        let closed = writers.into_iter().map(|writer| writer.close(PROJECTION_KEY, about.clone()));
+        closed.collect::<Result<_, _>>().map_err(|error| LakeError::spool(&error))
+    }
+
+    /// Replaces an object, where the store can only if it is still the one that was `seen`.
+    async fn replace(&self, key: &str, mut written: Written, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
         let replacement = if self.replaces_on_condition() && written.size <= CONDITIONAL_BYTES_MAX {
             let mut bytes = Vec::with_capacity(written.size as usize);
             written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;

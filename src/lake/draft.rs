@@ -225,7 +225,7 @@ impl Drafts {
             observed_at: self.observed_at,
             complete: false,
             body_bytes: poll.body.bytes,
-            body_sha256: poll.body.sha256.clone(),
+            body_hash: poll.body.hash.clone(),
             etag: poll.etag.clone(),
             newest_event_time: self.head.cursor.as_ref().and_then(|cursor| cursor.newest_event_time),
             known: poll.known_before,

@@ -81,10 +81,16 @@ impl Writer {
     /// Closes the file with one more entry in its footer.
     pub(super) fn close(mut self, key: &str, value: String) -> Result<Written, ParquetError> {
         self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
-        let Hashing { segment, sha256, bytes } = self.file.into_inner()?;
-        let sha256 = hex::encode(sha256.finalize());
-        Ok(Written { content: segment.finish()?, size: bytes, sha256 })
+        Ok(self.file.into_inner()?.finish()?)
     }
+}
+
+/// A file as it is.
+pub(super) fn copy(mut file: File, segment: Segment) -> std::io::Result<Written> {
+    let mut hashing = Hashing { segment, sha256: Sha256::new(), bytes: 0 };
+    file.rewind()?;
+    std::io::copy(&mut file, &mut hashing)?;
+    hashing.finish()
 }
 
 fn profile() -> Result<WriterProperties, ParquetError> {
@@ -129,6 +135,13 @@ struct Hashing {
     segment: Segment,
     sha256: Sha256,
     bytes: u64,
+}
+
+impl Hashing {
+    fn finish(self) -> std::io::Result<Written> {
+        let sha256 = hex::encode(self.sha256.finalize());
+        Ok(Written { content: self.segment.finish()?, size: self.bytes, sha256 })
+    }
 }
 
 impl Write for Hashing {

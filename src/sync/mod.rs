@@ -27,7 +27,7 @@ use crate::{
     diff::{Conclusion, Filed, KnownRecord},
     error::Error,
     lake::{
-        self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store,
+        self, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection, Quarantine, Store,
         defect::{Defect, has},
     },
     schema::Resource,
@@ -127,7 +127,7 @@ impl<S: Source> ResourceSync<'_, S> {
             None => self.source.poll(self.resource).await?,
         };
         let Answer::Body(mut body) = answer else { return Ok(None) };
-        let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts);
+        let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts, self.spool());
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
         }
@@ -190,7 +190,7 @@ impl<S: Source> ResourceSync<'_, S> {
         observed: Observed,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
-        let Observed { poll, conclusion, drafts, body, etag, open_before, rebuilt, withheld, rejected, undocumented } =
+        let Observed { poll, mut conclusion, drafts, body, etag, open_before, rebuilt, withheld, rejected, undocumented } =
             observed;
         for status in &undocumented {
             tracing::warn!(
@@ -207,7 +207,7 @@ impl<S: Source> ResourceSync<'_, S> {
         let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
         if has(Defect::KeepsStateTooEarly) {
-            lake::save_known(self.lake, &self.decoder(), &head, conclusion.known_in_order(), self.spool()).await?;
+            self.save_known(&head, &mut conclusion).await?;
         }
         for mut sealed in drafts.seal(&facts)? {
             match log.commit(&mut sealed).await? {
@@ -220,7 +220,6 @@ impl<S: Source> ResourceSync<'_, S> {
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
         let committed = head.seq > before;
         if committed || rebuilt {
-            // Takes the records known with it, so that their memory is free again for the projection.
             self.keep_known(&head, conclusion).await?;
         }
         if committed {
@@ -231,7 +230,12 @@ impl<S: Source> ResourceSync<'_, S> {
 
     async fn keep_known(&self, head: &Head, mut conclusion: Conclusion) -> Result<(), Error> {
         conclusion.settle_removals();
-        Ok(lake::save_known(self.lake, &self.decoder(), head, conclusion.known_in_order(), self.spool()).await?)
+        self.save_known(head, &mut conclusion).await
+    }
+
+    async fn save_known(&self, head: &Head, conclusion: &mut Conclusion) -> Result<(), Error> {
+        let records = conclusion.known_in_order().map_err(|error| LakeError::spool(&error))?;
+        Ok(lake::save_known(self.lake, &self.decoder(), head, records, self.spool()).await?)
     }
 
     fn decoder(&self) -> Decoder<'_> {

@@ -86,7 +86,7 @@ impl<'a> Writer<'a> {
             };
             drafts.append(operation, filed, &row, effect).unwrap();
         }
-        let body = Body { bytes: 9, sha256: "x".into(), records: 1 };
+        let body = Body { bytes: 9, hash: "x".into(), records: 1 };
         drafts.seal(&PollFacts { body, etag: None, known_before: 0, open_before: 0 }).unwrap()
     }
 
@@ -106,7 +106,7 @@ impl<'a> Writer<'a> {
     /// Keeps what is known as of `head` in the cache of a lake.
     async fn save(&self, lake: &Lake, head: &Head) {
         let known = self.known(head).await;
-        save_known(lake, &self.decoder(), head, known.records().iter(), &spool()).await.unwrap();
+        save_known(lake, &self.decoder(), head, known.records(), &spool()).await.unwrap();
     }
 
     async fn project(&self, head: &Head) {

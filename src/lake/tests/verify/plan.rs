@@ -117,7 +117,7 @@ impl Plan {
                 observed_at,
                 complete: index + 1 == commits.len(),
                 body_bytes: 9,
-                body_sha256: "x".into(),
+                body_hash: "x".into(),
                 etag: None,
                 newest_event_time: Some(FIRST),
                 known: *known,
