@@ -45,7 +45,9 @@ pub struct Verified {
 ///
 /// If there is no lake, or it cannot be opened. What is wrong with it is in the report.
 pub async fn run(config: &Config, depth: Depth) -> Result<Report, Error> {
-    let lake = Lake::open(Store::open(&config.lake, &config.s3, false)?).await?;
+    let store = Store::open(&config.lake, &config.s3, false)?;
+    store.refuse_links().await?;
+    let lake = Lake::open(store).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
         let mut verification = Verification::of(&resource.name);

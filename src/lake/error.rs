@@ -155,6 +155,11 @@ impl LakeError {
         LakeError::OutcomeUnknown { key: key.to_owned(), source: summary(source).into() }
     }
 
+    /// Of a create that has happened, and may not last.
+    pub(super) fn not_persisted(key: &str, error: LakeError) -> Self {
+        LakeError::OutcomeUnknown { key: key.to_owned(), source: error.into() }
+    }
+
     /// What the operating system says of a file or folder.
     pub(crate) fn file(action: &'static str, path: &str, source: std::io::Error) -> Self {
         let key = path.to_owned();

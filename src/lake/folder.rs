@@ -45,11 +45,14 @@ pub(super) fn require_hard_links(root: &Path) -> Result<(), LakeError> {
     })
 }
 
+/// How the names of files begin that are made to see whether links can be.
+const TRIAL: &str = "trial-";
+
 /// A new file of a name that no other run has.
 fn create_trial(root: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     loop {
-        let path = root.join(format!("trial-{number}.first#1"));
+        let path = root.join(format!("{TRIAL}{number}.first#1"));
         match fs::File::create_new(&path) {
             Ok(_) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
@@ -58,15 +61,36 @@ fn create_trial(root: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Looks at every entry of the folder: a symbolic link would take reads and writes elsewhere, and is refused; what a crash
-/// left before `abandoned` is removed.
+/// What a lake's folder holds. It may be the root of a disk, or have other things beside the lake, which are not ours to look
+/// into.
+const TREES: [&str; 4] = ["changes", "current", "meta", "quarantine"];
+
+/// Removes what a crash left before `abandoned`, and refuses links as [`look_through`] does.
 pub(super) fn tidy(root: &Path, abandoned: DateTime<Utc>) -> Result<(), LakeError> {
     warn_if_open_to_others(root);
+    look_through(root, |entry| {
+        if !is_staged(&entry.path()) || !was_modified_before(entry, abandoned) {
+            return Ok(());
+        }
+        tracing::info!(file = %entry.path().display(), "removing what a crash left");
+        fs::remove_file(entry.path()).or_else(unless_gone)
+    })
+}
+
+/// Calls `each` with every file of the lake. A symbolic link would take reads and writes elsewhere, and is refused.
+pub(super) fn look_through(root: &Path, each: impl Fn(&fs::DirEntry) -> io::Result<()>) -> Result<(), LakeError> {
+    let is_ours = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        name.to_str().is_some_and(|name| TREES.contains(&name) || name.starts_with(TRIAL))
+    };
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let failed = |source| LakeError::file("list", &folder.display().to_string(), source);
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
+            if folder == root && !is_ours(&entry) {
+                continue;
+            }
             let kind = entry.file_type().map_err(failed)?;
             if kind.is_symlink() {
                 let key = entry.path().strip_prefix(root).unwrap_or(&entry.path()).display().to_string();
@@ -74,9 +98,8 @@ pub(super) fn tidy(root: &Path, abandoned: DateTime<Utc>) -> Result<(), LakeErro
             }
             if kind.is_dir() {
                 folders.push(entry.path());
-            } else if is_staged(&entry.path()) && was_modified_before(&entry, abandoned) {
-                tracing::info!(file = %entry.path().display(), "removing what a crash left");
-                fs::remove_file(entry.path()).or_else(unless_gone).map_err(failed)?;
+            } else {
+                each(&entry).map_err(failed)?;
             }
         }
     }
@@ -127,6 +150,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("changes/deposits");
         fs::create_dir_all(&folder).unwrap();
+        for name in ["foreign.txt#1", "trial-1.first#1"] {
+            fs::write(root.path().join(name), "").unwrap();
+        }
+        fs::create_dir(root.path().join("lost+found")).unwrap();
+        std::os::unix::fs::symlink("/", root.path().join("lost+found/elsewhere")).unwrap();
         let old = ["1.parquet#1", "1.parquet#12"];
         let kept = ["1.parquet", "2.parquet#1", "x#", "x#y", "#"];
         for name in old.iter().chain(&kept) {
@@ -143,6 +171,8 @@ mod tests {
             fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         left.sort();
         assert_eq!(left, ["#", "1.parquet", "2.parquet#1", "x#", "x#y"]);
+        tidy(root.path(), DateTime::<Utc>::MAX_UTC).unwrap();
+        assert!(root.path().join("foreign.txt#1").exists() && !root.path().join("trial-1.first#1").exists());
     }
 
     #[test]

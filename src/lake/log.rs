@@ -144,20 +144,24 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// The highest number claimed; 0 if none is. A folder that is listed while others write to it may show a late claim
-    /// and not an early one, so a gap is looked at again before it is called one; so is a claim that a listing left out.
+    /// The highest number claimed; 0 if none is. A listing may leave out what is there, and others claim while we list: so
+    /// the numbers that it shows from 1 on are followed, claim by claim, to their end. If it shows a number beyond that, the
+    /// claims between are looked for once more before they are called missing.
     async fn last_claim(&self) -> Result<u64, LakeError> {
         let mut problem = String::new();
         for _ in 0..LISTINGS_MAX {
             let claims = self.lake.store.list(&self.layout.log()).await?;
-            let numbers = claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json"));
-            let (last, count) = numbers.fold((0, 0), |(_, count), number| (number, count + 1));
-            if last != count {
-                problem = format!("{count} claims up to number {last}");
-            } else if self.lake.store.get(&self.layout.claim(last + 1)).await?.is_some() {
-                problem = format!("a listing ends with claim {last}, and there is one more");
-            } else {
-                return Ok(last);
+            let numbers: Vec<u64> =
+                claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json")).collect();
+            let mut last = numbers.iter().zip(1..).take_while(|(number, expected)| *number == expected).count() as u64;
+            while self.lake.store.get(&self.layout.claim(last + 1)).await?.is_some() {
+                last += 1;
+            }
+            match numbers.last() {
+                Some(highest) if *highest > last => {
+                    problem = format!("claim {} is missing, and there is claim {highest}", last + 1)
+                }
+                _ => return Ok(last),
             }
         }
         Err(LakeError::damaged(&self.layout.log(), problem))

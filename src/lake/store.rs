@@ -4,11 +4,12 @@
 //! read back, and only that decides ([`Store::create`]).
 
 use std::{
+    collections::HashSet,
     fmt,
     fs::File,
     io::{self, Read, Seek, Write},
     path::{Path as FilePath, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -77,6 +78,8 @@ pub struct Store {
     location: String,
     /// Where the objects are files.
     folder: Option<PathBuf>,
+    /// Folders that were made to last, with those around them.
+    persisted: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Store {
@@ -108,13 +111,22 @@ impl Store {
     /// A lake in any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, location: &str) -> Self {
-        Self { objects, location: location.to_owned(), folder: None }
+        Self { objects, location: location.to_owned(), folder: None, persisted: Arc::default() }
     }
 
     /// Where it is, as people write it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// Where the objects are files: refuses links out of the lake.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Damaged`] for a link, and if the folder cannot be read.
+    pub async fn refuse_links(&self) -> Result<(), LakeError> {
+        self.in_folder(|folder| folder::look_through(folder, |_| Ok(()))).await
     }
 
     /// Where the objects are files: refuses links out of the lake, and removes what a crash left before `abandoned`.
@@ -247,14 +259,14 @@ impl Store {
     /// [`LakeError::Denied`] when the store forbids it.
     pub(super) async fn create(&self, key: &str, bytes: &Bytes) -> Result<Creation, LakeError> {
         let path = Path::from(key);
-        let mut pause = BACKOFF;
-        let mut attempt = 1;
+        let (mut pause, mut attempt) = (BACKOFF, 1);
+        let mut may_arrive = false;
         loop {
             let payload = PutPayload::from(bytes.clone());
             let overwrites = has(Defect::OverwritesCommits) && key.starts_with("changes/");
             let mode = if overwrites { PutMode::Overwrite } else { PutMode::Create };
             let Err(error) = self.objects.put_opts(&path, payload, mode.into()).await else {
-                return Ok(Creation::Ours);
+                return self.persist_first_in_folder(key).await.map(|()| Creation::Ours);
             };
             match error {
                 StoreError::AlreadyExists { .. } if has(Defect::BelievesExistingIsOurs) => return Ok(Creation::Ours),
@@ -265,23 +277,37 @@ impl Store {
             }
             match self.get(key).await {
                 Ok(Some(there)) => {
-                    self.persist(key).await?;
+                    self.persist(key).await.map_err(|error| LakeError::not_persisted(key, error))?;
                     return Ok(if there == *bytes { Creation::Ours } else { Creation::Theirs(there) });
                 }
-                Ok(None) if attempt == CREATE_ATTEMPTS || is_final(&error) => {
-                    return Err(not_created(key, error));
-                }
+                // An attempt before this one may still be on its way.
+                Ok(None) if is_final(&error) && may_arrive => return Err(LakeError::outcome_unknown(key, &error)),
+                Ok(None) if attempt == CREATE_ATTEMPTS || is_final(&error) => return Err(not_created(key, error)),
                 Ok(None) => tracing::debug!(key, attempt, %error, "creating again"),
-                Err(LakeError::Denied { action, key, source }) => {
-                    return Err(LakeError::Denied { action, key, source });
-                }
+                Err(denied @ LakeError::Denied { .. }) if is_final(&error) && !may_arrive => return Err(denied),
+                Err(LakeError::Denied { .. }) => return Err(LakeError::outcome_unknown(key, &error)),
                 Err(_) if attempt == CREATE_ATTEMPTS => return Err(LakeError::outcome_unknown(key, &error)),
                 Err(read) => tracing::debug!(key, attempt, %error, %read, "cannot tell whether it was created"),
             }
+            may_arrive |= !is_final(&error);
             tokio::time::sleep(pause).await;
             pause *= 2;
             attempt += 1;
         }
+    }
+
+    /// The first object in a folder is made to last with all the folders around it, which another writer may have made and
+    /// not yet synced. Its own folder is synced with each object.
+    async fn persist_first_in_folder(&self, key: &str) -> Result<(), LakeError> {
+        let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if self.folder.is_none() || self.persisted.lock().is_ok_and(|persisted| persisted.contains(folder)) {
+            return Ok(());
+        }
+        self.persist(key).await.map_err(|error| LakeError::not_persisted(key, error))?;
+        if let Ok(mut persisted) = self.persisted.lock() {
+            persisted.insert(folder.to_owned());
+        }
+        Ok(())
     }
 
     /// Writes an object that may be there already, and can be rebuilt. Returns its ETag.
@@ -320,6 +346,8 @@ impl Store {
         loop {
             let error = match self.objects.put_opts(&path, bytes.clone().into(), mode.clone().into()).await {
                 Ok(written) => return Ok(Replacement::Done(written.e_tag)),
+                // The lake was made in a store that can, and was moved to one that cannot.
+                Err(StoreError::NotImplemented { .. }) => return self.replace(key, bytes).await.map(Replacement::Done),
                 Err(error) => error,
             };
             match self.get_with_etag(key).await? {

@@ -24,7 +24,12 @@ pub(super) struct Wire {
 }
 
 #[derive(Debug)]
-struct Strict(reqwest::Client);
+struct Strict {
+    /// With a deadline for the whole request.
+    bounded: reqwest::Client,
+    /// With a deadline for the answer, and for each part of it: an object may take as long as it is large.
+    streaming: reqwest::Client,
+}
 
 /// What a request is answered with if all is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +55,19 @@ enum NoAnswer {
 impl HttpConnector for Wire {
     fn connect(&self, options: &ClientOptions) -> StoreResult<HttpClient> {
         let plain_http = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|allowed| allowed == "true");
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .https_only(!plain_http)
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.request_timeout)
-            .build();
-        let client = client.map_err(|source| object_store::Error::Generic { store: "S3", source: Box::new(source) })?;
-        Ok(HttpClient::new(Strict(client)))
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .https_only(!plain_http)
+                .connect_timeout(self.connect_timeout)
+        };
+        let failed = |source| object_store::Error::Generic { store: "S3", source: Box::new(source) };
+        Ok(HttpClient::new(Strict {
+            bounded: client().timeout(self.request_timeout).build().map_err(failed)?,
+            streaming: client().read_timeout(self.request_timeout).build().map_err(failed)?,
+        }))
     }
 }
 
@@ -67,7 +75,8 @@ impl HttpConnector for Wire {
 impl HttpService for Strict {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let expected = Expected::of(&request);
-        let response = self.0.call(request).await?;
+        let client = if expected == Expected::Object { &self.streaming } else { &self.bounded };
+        let response = client.call(request).await?;
         let status = response.status();
         if status.is_redirection() && status != 304 {
             let region = response.headers().get("x-amz-bucket-region").and_then(|region| region.to_str().ok());

@@ -102,6 +102,11 @@ type Validated<T> = Result<T, String>;
 impl Definition {
     fn validate(self) -> Validated<Resource> {
         check_name("resource", &self.resource)?;
+        if self.resource == RESERVED {
+            return Err(format!(
+                "resource name `{RESERVED}` is taken: the lake keeps the trials of its store under it"
+            ));
+        }
         check_path(&self.path)?;
         check_path(&self.item_path.replace("{key}", "key"))?;
         let columns = validate_columns(self.columns, true)?;
@@ -198,6 +203,9 @@ fn index(what: &str, name: &str, columns: &[Column], kind: &Type) -> Validated<u
         .position(|column| column.name == name && column.kind == *kind)
         .ok_or_else(|| format!("`{what}` names `{name}`, which is no {} column", kind.name()))
 }
+
+/// A folder beside those of the resources.
+const RESERVED: &str = "probe";
 
 /// Lower-case letters, digits and underscores, a letter first, at most 63: right as a folder, a Hive column and an
 /// unquoted SQL identifier alike. System columns begin with an underscore, so no declared column can be one.

@@ -211,6 +211,40 @@ fn a_lake_may_be_reached_by_a_link_and_none_may_lead_out_of_it() {
 }
 
 #[test]
+fn a_lake_that_was_made_in_a_bucket_goes_on_in_a_folder() {
+    let (lake, api) = (Lake::new(), api(Time::Before));
+    assert_eq!(run(&mut sync(&lake, &api)).code, Some(0));
+    // A folder cannot replace on condition, and its files have other ETags.
+    let identity = lake.path().join("meta/lake.json");
+    let text = fs::read_to_string(&identity).unwrap();
+    let moved = text.replace("\"conditional_replace\": false", "\"conditional_replace\": true");
+    assert_ne!(moved, text);
+    fs::write(&identity, moved).unwrap();
+    let copy = Lake::of(&lake.contents());
+    tiny::serve(&api, Time::After);
+    let ended = run(&mut sync(&copy, &api));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_holds(&copy, Time::After, "moved");
+}
+
+#[test]
+fn what_lies_beside_a_lake_is_not_looked_into() {
+    let (lake, api) = (Lake::new(), api(Time::Before));
+    for folder in ["lost+found", "photos"] {
+        fs::create_dir_all(lake.path().join(folder)).unwrap();
+    }
+    let (note, link) = (lake.path().join("photos/note#1"), lake.path().join("latest"));
+    fs::write(&note, "mine").unwrap();
+    let old = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    fs::File::options().write(true).open(&note).unwrap().set_modified(old).unwrap();
+    symlink("photos", &link).unwrap();
+    fs::set_permissions(lake.path().join("lost+found"), Permissions::from_mode(0o000)).unwrap();
+    assert_eq!(run(&mut sync(&lake, &api)).code, Some(0));
+    assert!(note.exists() && link.exists());
+    assert_holds(&lake, Time::Before, "beside other things");
+}
+
+#[test]
 fn nobody_else_may_read_a_lake_whatever_the_mask() {
     for mask in ["000", "022", "077"] {
         let (lake, api) = (Lake::new(), api(Time::Before));

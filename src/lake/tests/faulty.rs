@@ -25,6 +25,8 @@ pub(super) enum Fault {
     UnavailableBeforeApplied,
     /// From here on nothing is answered.
     Gone,
+    /// The connection breaks, and from then on nothing may be written.
+    ThenForbidden,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl FaultyStore {
 
     fn fires(&self) -> bool {
         let fires = self.armed.load(Ordering::SeqCst) > 0;
-        if fires && self.fault != Fault::Gone {
+        if fires && !matches!(self.fault, Fault::Gone | Fault::ThenForbidden) {
             self.armed.fetch_sub(1, Ordering::SeqCst);
         }
         self.injected.fetch_add(usize::from(fires), Ordering::SeqCst);
@@ -87,7 +89,10 @@ impl ObjectStore for FaultyStore {
             Fault::AppliedButReset => self.inner.put_opts(path, payload, options).await.and(Err(broken())),
             Fault::AppliedButAlreadyExists => self.inner.put_opts(path, payload, options).await.and(Err(exists(path))),
             Fault::ConflictBeforeApplied => Err(exists(path)),
-            Fault::UnavailableBeforeApplied | Fault::Gone => Err(broken()),
+            Fault::ThenForbidden if self.injected() > 1 => {
+                Err(Error::PermissionDenied { path: path.to_string(), source: "it is forbidden".into() })
+            }
+            Fault::UnavailableBeforeApplied | Fault::Gone | Fault::ThenForbidden => Err(broken()),
         }
     }
 

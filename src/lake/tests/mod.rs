@@ -221,12 +221,16 @@ async fn whatever_a_create_is_answered_with_what_is_there_decides() {
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_whose_outcome_cannot_be_learnt_says_so() {
-    let store = Arc::new(FaultyStore::new(Fault::Gone));
-    let lake = Lake::open_or_create(Store::new(store.clone(), "faulty"), identity()).await.unwrap();
-    let writer = Writer::of(&lake);
-    let mut sealed = writer.seal(&Head::default(), "p", &[(Added, 0, "a", 1)]).remove(0);
-    store.arm();
-    assert!(matches!(writer.log().commit(&mut sealed).await, Err(LakeError::OutcomeUnknown { .. })));
+    // What was sent before the store forbade it may still arrive.
+    for fault in [Fault::Gone, Fault::ThenForbidden] {
+        let store = Arc::new(FaultyStore::new(fault));
+        let lake = Lake::open_or_create(Store::new(store.clone(), "faulty"), identity()).await.unwrap();
+        let writer = Writer::of(&lake);
+        let mut sealed = writer.seal(&Head::default(), "p", &[(Added, 0, "a", 1)]).remove(0);
+        store.arm();
+        let ended = writer.log().commit(&mut sealed).await;
+        assert!(matches!(ended, Err(LakeError::OutcomeUnknown { .. })), "{fault:?}: {ended:?}");
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,10 @@ pub(super) async fn verify(scope: &Scope<'_>, chain: &mut Chain, report: &mut Ve
     comparison.list(chain, report).await?;
     match standing(scope, chain, bytes.as_ref()) {
         Ok(index) => comparison.compare(&index, chain, report).await?,
+        Err(Some(_)) if reflects_more(bytes.as_ref(), chain) => {
+            let problem = format!("reflects a commit after {}, the last there is: commits have gone", chain.head);
+            comparison.find(Law::Chain, &index_key, problem);
+        }
         Err(Some(why)) => {
             report.note(&index_key, format!("{why}; `current/` was not compared, the next sync sees to it"))
         }
@@ -46,6 +50,11 @@ pub(super) async fn verify(scope: &Scope<'_>, chain: &mut Chain, report: &mut Ve
         comparison.findings.into_iter().for_each(|finding| report.add(finding));
     }
     Ok(())
+}
+
+/// Whether the index knows commits that are not there.
+fn reflects_more(bytes: Option<&Bytes>, chain: &Chain) -> bool {
+    bytes.and_then(|bytes| Index::read(bytes).ok()).is_some_and(|index| index.seq > chain.head)
 }
 
 /// The index if it is of the last commit, else what it is, where there is something to say.

@@ -58,13 +58,13 @@ fn uploads_are_bounded_in_memory() {
     let peak_mib = watching.join().unwrap() / 1024;
     assert_eq!(synced.ended.code, Some(0), "{}", synced.ended.stderr);
     let written: usize = s3.contents().values().map(Vec::len).sum();
-    let (uploads, bytes) = s3.peak_of_uploads();
-    println!("peak {peak_mib} MiB, {} MiB written, at most {uploads} uploads of {} MiB", written / MIB, bytes / MIB);
+    let bytes = s3.peak_of_uploads();
+    println!("peak {peak_mib} MiB, {} MiB written, at most {} MiB on the wire at once", written / MIB, bytes / MIB);
     let truth: usize =
         s3.contents().iter().filter(|(key, _)| key.starts_with("changes/")).map(|(_, bytes)| bytes.len()).sum();
     assert!(truth >= 150 * MIB, "{} MiB are too few to show anything", truth / MIB);
     assert!(peak_mib <= PEAK_MIB_MAX, "{peak_mib} MiB at once");
-    assert!(uploads <= 2 && bytes <= OBJECT_BYTES_MAX, "{uploads} uploads of {} MiB at once", bytes / MIB);
+    assert!(bytes <= OBJECT_BYTES_MAX, "uploads of {} MiB at once", bytes / MIB);
     assert!(s3.seen().iter().any(|seen| seen.verb == Verb::Part), "what can be rebuilt is uploaded in parts");
     assert_eq!(sync().succeed().outcome("withdrawals"), "unchanged");
 }

@@ -102,11 +102,9 @@ pub struct Seen {
     pub status: Option<u16>,
 }
 
-/// What is being uploaded at the moment, and the most that ever was.
+/// Bytes that are being uploaded at the moment, and the most that ever were.
 #[derive(Default)]
 struct Load {
-    uploads: AtomicUsize,
-    uploads_max: AtomicUsize,
     bytes: AtomicUsize,
     bytes_max: AtomicUsize,
 }
@@ -221,10 +219,9 @@ impl S3 {
         counts
     }
 
-    /// The most requests with a body, and the most bytes of theirs, that there were at once.
-    pub fn peak_of_uploads(&self) -> (usize, usize) {
-        let load = &self.shared.load;
-        (load.uploads_max.load(Ordering::SeqCst), load.bytes_max.load(Ordering::SeqCst))
+    /// The most bytes of requests' bodies that there were at once.
+    pub fn peak_of_uploads(&self) -> usize {
+        self.shared.load.bytes_max.load(Ordering::SeqCst)
     }
 }
 
@@ -238,14 +235,11 @@ impl Drop for S3 {
 
 impl Load {
     fn begin(&self, bytes: usize) {
-        let uploads = self.uploads.fetch_add(1, Ordering::SeqCst) + 1;
-        self.uploads_max.fetch_max(uploads, Ordering::SeqCst);
         let bytes = self.bytes.fetch_add(bytes, Ordering::SeqCst) + bytes;
         self.bytes_max.fetch_max(bytes, Ordering::SeqCst);
     }
 
     fn end(&self, bytes: usize) {
-        self.uploads.fetch_sub(1, Ordering::SeqCst);
         self.bytes.fetch_sub(bytes, Ordering::SeqCst);
     }
 }
