@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{record::RecordSlice, schema::EventPartition};
 
-/// Elements in a row that are not found near their place, before all known ones are indexed by their bytes.
+/// By how many more elements may not be found near their place than are, before all known ones are indexed by their bytes.
 const MISSES_MAX: u32 = 1024;
 
 /// A decoded record, as far as the diff needs it.
@@ -119,7 +119,7 @@ pub struct Diff {
     /// Positions of the known records that the body has listed.
     listed: Positions,
     window: Window,
-    /// Elements that were not found in the window since one last was.
+    /// By how many more elements were not found in the window than were.
     misses: u32,
     /// All elements, once the window does not suffice.
     index: Option<ElementIndex>,
@@ -190,7 +190,7 @@ impl Diff {
             None => None,
         };
         if let Some((position, record)) = found {
-            self.misses = 0;
+            self.misses = self.misses.saturating_sub(1);
             self.window.pass(position);
             return self.recognized(position, &record);
         }
@@ -458,7 +458,11 @@ impl Conclusion {
         let removals = self.removals;
         let settled = move |record: KnownRecord| {
             let goes = removals && !record.removed;
-            KnownRecord { removed: record.removed || removals, element: if goes { 0 } else { record.element }, ..record }
+            KnownRecord {
+                removed: record.removed || removals,
+                element: if goes { 0 } else { record.element },
+                ..record
+            }
         };
         let others = unlisted(&self.known, &self.listed).map(move |record| record.map(settled));
         Ok(self.order.listed()?.chain(others))
@@ -507,7 +511,7 @@ mod tests {
 
     fn known_of(records: impl IntoIterator<Item = KnownRecord>) -> Known {
         let mut map = KnownMap::default();
-        records.into_iter().for_each(|record| drop(map.push(record)));
+        records.into_iter().for_each(|record| _ = map.push(record));
         map.into_known(&temp_dir()).unwrap()
     }
 
@@ -622,7 +626,8 @@ mod tests {
     /// Keys that no order of a few is near to, so that the window and the index both have work.
     fn shuffled(count: u64) -> Vec<(u128, u64)> {
         let spread = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut values: Vec<(u128, u64)> = (1..=count).map(|n| (u128::from(spread(n)) << 64 | u128::from(n), n)).collect();
+        let mut values: Vec<(u128, u64)> =
+            (1..=count).map(|n| (u128::from(spread(n)) << 64 | u128::from(n), n)).collect();
         values.sort_by_key(|(key, _)| *key);
         values
     }

@@ -125,7 +125,7 @@ mod tests {
             removed: false,
         };
         let mut records = KnownMap::default();
-        (0..known).map(record).for_each(|record| drop(records.push(record)));
+        (0..known).map(record).for_each(|record| _ = records.push(record));
         let mut diff = Diff::new(records.into_known(&temp_dir()).unwrap(), &temp_dir());
         assert!((0..listed).all(|n| diff.recognize(n + 1).unwrap()));
         for n in 0..rejected {

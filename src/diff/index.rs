@@ -6,11 +6,7 @@ use std::{cell::RefCell, io};
 
 use hashbrown::HashTable;
 
-use super::{
-    KnownRecord,
-    known::Known,
-    positions::Positions,
-};
+use super::{KnownRecord, known::Known, positions::Positions};
 
 #[derive(Debug)]
 pub(super) struct ElementIndex {
@@ -44,7 +40,7 @@ impl ElementIndex {
             let read = self.known.get(position).map(|record| (record.element == element).then_some((position, record)));
             let ends = !matches!(read, Ok(None));
             if ends {
-                found.replace(read);
+                *found.borrow_mut() = read;
             }
             ends
         });

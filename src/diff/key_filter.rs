@@ -1,14 +1,17 @@
-//! Which keys a body may have listed already: two to four bytes a key, and now and then yes for no.
+//! Which keys a body may have listed already: two to four bytes a key, and once in a hundred times yes for no.
 //!
 //! A Bloom filter in stages, each twice as large as the one before, since nobody says how many records there will be.
 
 /// Keys of the first stage.
-const FIRST_STAGE_KEYS: usize = 1 << 16;
-const BITS_PER_KEY: usize = 16;
+const FIRST_STAGE_KEYS: usize = 1 << 18;
+/// A key has all its bits in one block, so that asking for it reads memory once a stage.
+type Block = [u64; 8];
+const KEYS_PER_BLOCK: usize = 32;
+const BITS_PER_KEY: u32 = 5;
 
 #[derive(Debug, Default)]
 pub(super) struct KeyFilter {
-    stages: Vec<Vec<u64>>,
+    stages: Vec<Vec<Block>>,
     /// Keys that the last stage still takes.
     room: usize,
 }
@@ -16,30 +19,38 @@ pub(super) struct KeyFilter {
 impl KeyFilter {
     /// Adds a key hash. Whether it may have been there before; `false` is certain.
     pub(super) fn insert(&mut self, key: u128) -> bool {
-        if self.stages.iter().any(|stage| bits(stage, key).all(|bit| stage[bit / 64] >> (bit % 64) & 1 == 1)) {
+        let mask = mask(key);
+        let has_all = |block: &Block| block.iter().zip(&mask).all(|(bits, mask)| bits & mask == *mask);
+        if self.stages.iter().any(|stage| has_all(&stage[place(stage, key)])) {
             return true;
         }
         if self.room == 0 {
             let keys = FIRST_STAGE_KEYS << self.stages.len();
-            self.stages.push(vec![0; keys * BITS_PER_KEY / 64]);
+            self.stages.push(vec![Block::default(); keys / KEYS_PER_BLOCK]);
             self.room = keys;
         }
         self.room -= 1;
         if let Some(stage) = self.stages.last_mut() {
-            let places: [usize; 4] = std::array::from_fn(|nth| bit(stage, key, nth));
-            places.into_iter().for_each(|bit| stage[bit / 64] |= 1 << (bit % 64));
+            let place = place(stage, key);
+            stage[place].iter_mut().zip(&mask).for_each(|(bits, mask)| *bits |= mask);
         }
         false
     }
 }
 
-fn bits(stage: &[u64], key: u128) -> impl Iterator<Item = usize> {
-    (0..4).map(move |nth| bit(stage, key, nth))
+/// The upper half of the hash names the block. Stages have a power of two of them.
+fn place(stage: &[Block], key: u128) -> usize {
+    (key >> 64) as usize & (stage.len() - 1)
 }
 
-/// Each quarter of the hash names a bit. Stages have a power of two of them, and not more than a quarter can name.
-fn bit(stage: &[u64], key: u128, nth: usize) -> usize {
-    (key >> (32 * nth)) as u32 as usize & (stage.len() * 64 - 1)
+/// The lower half names the bits: nine bits of it for each.
+fn mask(key: u128) -> Block {
+    let mut mask = Block::default();
+    for nth in 0..BITS_PER_KEY {
+        let bit = (key as u64 >> (9 * nth)) as usize & 511;
+        mask[bit / 64] |= 1 << (bit % 64);
+    }
+    mask
 }
 
 #[cfg(test)]

@@ -131,7 +131,13 @@ impl Known {
     /// The records from one position up to another.
     pub(super) fn stream(&self, from: u64, to: u64) -> KnownStream {
         let at = self.start + from * KNOWN_RECORD_BYTES as u64;
-        KnownStream { file: self.file.clone(), at, left: to.min(self.count).saturating_sub(from), buffer: Vec::new(), taken: 0 }
+        KnownStream {
+            file: self.file.clone(),
+            at,
+            left: to.min(self.count).saturating_sub(from),
+            buffer: Vec::new(),
+            taken: 0,
+        }
     }
 
     fn count_present(&mut self, record: &KnownRecord) {

@@ -73,7 +73,9 @@ impl Unplaced {
     }
 
     pub(super) fn find(&self, key: u128) -> Option<usize> {
-        self.by_key.find(key as u64, |&index| self.records[index as usize].sighting.key == key).map(|&index| index as usize)
+        self.by_key
+            .find(key as u64, |&index| self.records[index as usize].sighting.key == key)
+            .map(|&index| index as usize)
     }
 
     pub(super) fn get(&self, index: usize) -> &Waiting {

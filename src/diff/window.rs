@@ -42,7 +42,9 @@ impl Window {
     /// The first record from the expected one on, and then of those before, that `is_wanted`; with its position.
     pub(super) fn find(&self, is_wanted: impl Fn(u64, &KnownRecord) -> bool) -> Option<(u64, KnownRecord)> {
         let indices = (self.next..self.records.len()).chain(0..self.next);
-        indices.map(|index| (self.first + index as u64, self.records[index])).find(|(at, record)| is_wanted(*at, record))
+        indices
+            .map(|index| (self.first + index as u64, self.records[index]))
+            .find(|(at, record)| is_wanted(*at, record))
     }
 
     /// Expects the record behind this position, which is in the window.

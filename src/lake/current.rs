@@ -326,7 +326,7 @@ impl<'a> Projection<'a> {
         }
         let (records, lists) = self.tables.split_at(1);
         debug_assert_eq!(records[0].rows, TableRows::Records);
-        let mut written = vec![parquet_file::copy(object, spool.begin()).map_err(|error| LakeError::spool(&error))?];
+        let mut written = vec![parquet_file::as_it_is(object).map_err(io)?];
         let mut writers = self.writers(lists, spool)?;
         if !writers.is_empty() {
             for rows in content.batches(None)? {

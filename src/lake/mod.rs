@@ -15,6 +15,7 @@ mod claim;
 mod current;
 pub(crate) mod defect;
 mod draft;
+mod encoder;
 mod error;
 mod fold;
 mod folder;

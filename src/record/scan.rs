@@ -129,7 +129,8 @@ impl Masks {
             let bytes = u8x16::from(*bytes);
             // Brackets and braces are 32 apart.
             let folded = bytes | u8x16::splat(0x20);
-            let mask = |bytes: u8x16, byte: u8| u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * part);
+            let mask =
+                |bytes: u8x16, byte: u8| u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * part);
             masks.quotes |= mask(bytes, b'"');
             masks.backslashes |= mask(bytes, b'\\');
             masks.opening |= mask(folded, b'{');

@@ -190,8 +190,18 @@ impl<S: Source> ResourceSync<'_, S> {
         observed: Observed,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
-        let Observed { poll, mut conclusion, drafts, body, etag, open_before, rebuilt, withheld, rejected, undocumented } =
-            observed;
+        let Observed {
+            poll,
+            mut conclusion,
+            drafts,
+            body,
+            etag,
+            open_before,
+            rebuilt,
+            withheld,
+            rejected,
+            undocumented,
+        } = observed;
         for status in &undocumented {
             tracing::warn!(
                 resource = self.resource.name,

@@ -227,5 +227,3 @@ impl RecordReader<'_> {
         Ok(())
     }
 }
-
-}
