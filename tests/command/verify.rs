@@ -6,6 +6,7 @@ use crate::support::{
     api::ScriptedApi,
     lake::Lake,
     program::{Ended, Sync, program_without_credentials, run},
+    strace::{Fault, Point, Tracer},
     verified::Verified,
 };
 
@@ -79,21 +80,26 @@ fn more_findings_than_people_read_are_counted_and_all_are_in_the_json() {
 #[test]
 fn a_resource_that_cannot_be_read_fails_and_the_others_are_verified() {
     let lake = synced();
-    let index = lake.path().join("meta/trades/current.json");
-    fs::remove_file(&index).unwrap();
-    symlink("current.json", &index).unwrap();
-    let verified = Verified::of(&lake, &[]);
-    assert_eq!(verified.ended.code, Some(74), "{}", verified.ended.stdout);
+    let path = lake.path().join("meta/trades/current.json");
+    let point = Point { call: "openat".into(), path, nth: 1, creates: false };
+    let tracer = Tracer::new(lake.folder().join("trace"));
+    let verified = || {
+        let struck = tracer.strike(&Verified::command(&lake, &[]), &point, Fault::Once("EIO"));
+        assert!(struck.met.is_some());
+        Verified::told(struck.ended)
+    };
+    let failed = verified();
+    assert_eq!(failed.ended.code, Some(74), "{}", failed.ended.stdout);
     assert!(
-        verified.ended.stderr.starts_with("error: trades: cannot read meta/trades/current.json"),
+        failed.ended.stderr.starts_with("error: trades: cannot read meta/trades/current.json"),
         "{}",
-        verified.ended.stderr
+        failed.ended.stderr
     );
-    assert_eq!(verified.resources["trades"]["failure"]["exit_code"], 74);
-    assert_eq!((verified.figure("deposits", "records"), verified.figure("trades", "commits")), (3, 1));
+    assert_eq!(failed.resources["trades"]["failure"]["exit_code"], 74);
+    assert_eq!((failed.figure("deposits", "records"), failed.figure("trades", "commits")), (3, 1));
     // What is damaged goes before what could not be read.
     fs::write(lake.path().join("changes/x"), "").unwrap();
-    assert_eq!(verify(&lake, &[]).code, Some(76));
+    assert_eq!(verified().ended.code, Some(76));
 }
 
 #[test]
@@ -140,4 +146,13 @@ fn verify_of_no_lake_or_of_another_key_is_a_settings_error() {
     let ended = verify(&lake, &["--schemas", schemas.to_str().unwrap()]);
     assert_eq!(ended.code, Some(78), "{}", ended.stdout);
     assert!(ended.stderr.contains("deposits is keyed by transaction_id in the lake"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_link_that_leads_out_of_the_lake_is_refused_as_a_sync_refuses_it() {
+    let lake = synced();
+    symlink("/", lake.path().join("changes/trades/elsewhere")).unwrap();
+    let ended = verify(&lake, &[]);
+    assert_eq!(ended.code, Some(76), "{}", ended.stdout);
+    assert!(ended.stderr.contains("changes/trades/elsewhere: is a symbolic link"), "{}", ended.stderr);
 }

@@ -18,6 +18,7 @@ use crate::support::{
 const DEPOSITS: &str = "/api/v1/deposits";
 /// What knows the last commit beside the log.
 const STATE: &str = "meta/deposits/state/known.bin";
+const INDEX: &str = "meta/deposits/current.json";
 const TRADES: &str = "/api/v1/trades";
 
 fn deposit(n: usize, month: usize, status: &str) -> String {
@@ -262,9 +263,14 @@ fn cases(keys: &Keys) -> Vec<Case> {
         case("a number has two objects", copy(second, elsewhere), &[("objects", elsewhere)]),
         case("a number has an object and no claim", copy(second, &beyond), &[("objects", &beyond)]),
         case("a claim is gone", delete(&claim(2)), &[("claims", &claim(2))]),
-        case("the last claim is gone", delete(&claim(last)), &[("objects", newest), ("chain", STATE)])
-            .quickly(&[("objects", newest)]),
-        case("the last commit is gone", delete(newest), &[("chain", STATE)]).quickly(&[]),
+        case(
+            "the last claim is gone",
+            delete(&claim(last)),
+            &[("objects", newest), ("chain", INDEX), ("chain", STATE)],
+        )
+        .quickly(&[("objects", newest), ("chain", INDEX)]),
+        case("the last commit is gone", delete(newest), &[("chain", INDEX), ("chain", STATE)])
+            .quickly(&[("chain", INDEX)]),
         case("a claim is empty", write(&claim(3), b""), &[("claims", &claim(3))]),
         case("a claim is another's", copy(&claim(3), &claim(2)), &[("claims", &claim(2))]),
         case("a claim is of another number", replace(&claim(2), "\"seq\":2", "\"seq\":3"), &[("claims", &claim(2))]),

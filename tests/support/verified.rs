@@ -1,6 +1,9 @@
 //! A `verify --json`, and what it found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -25,8 +28,18 @@ pub type Finding = (String, String);
 impl Verified {
     /// Verifies a lake, without credentials and without an API.
     pub fn of(lake: &Lake, args: &[&str]) -> Self {
+        Self::told(run(&mut Self::command(lake, args)))
+    }
+
+    /// The command that does so.
+    pub fn command(lake: &Lake, args: &[&str]) -> Command {
         let mut command = program_without_credentials(lake.folder());
-        let ended = run(command.args(["verify", "--json", "--lake"]).arg(lake.path()).args(args));
+        command.args(["verify", "--json", "--lake"]).arg(lake.path()).args(args);
+        command
+    }
+
+    /// What a command that has ended has told.
+    pub fn told(ended: Ended) -> Self {
         let mut resources = BTreeMap::new();
         let mut of_run = Value::Null;
         for line in ended.stdout.lines() {
