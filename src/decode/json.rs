@@ -174,6 +174,7 @@ impl<'t> Reader<'t> {
         let start = self.at;
         let mut escaped = false;
         loop {
+            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -290,6 +291,26 @@ impl<'t> Reader<'t> {
         }
         Ok(self.since(start))
     }
+}
+
+/// Bytes of a string before the first quote, backslash or control character, as far as they come in eights.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // Whether a byte is zero; above the first that is, others may be taken for zero too.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut plain = 0;
+    for eight in bytes.as_chunks().0 {
+        let word = u64::from_le_bytes(*eight);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        match quote | backslash | control {
+            0 => plain += 8,
+            found => return plain + found.trailing_zeros() as usize / 8,
+        }
+    }
+    plain
 }
 
 impl<'t> RawString<'t> {

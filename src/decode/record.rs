@@ -173,6 +173,28 @@ struct Members<'c> {
     naive: Zone,
 }
 
+/// The columns that an object has given so far.
+#[derive(Default)]
+struct Seen {
+    first: u64,
+    /// Those from the 64th on.
+    others: Vec<usize>,
+}
+
+impl Seen {
+    /// Notes a column, and says whether it is new.
+    fn insert(&mut self, column: usize) -> bool {
+        if column >= 64 {
+            let new = !self.others.contains(&column);
+            self.others.push(column);
+            return new;
+        }
+        let new = self.first >> column & 1 == 0;
+        self.first |= 1 << column;
+        new
+    }
+}
+
 /// A cell, and whether its text has to be kept beside it.
 struct Read<'t> {
     cell: Cell<'t>,
@@ -187,8 +209,8 @@ impl<'t> From<Cell<'t>> for Read<'t> {
 
 impl<'c> Members<'c> {
     fn read<'t>(&self, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Row<'t>> {
-        let mut cells = vec![Cell::Null; self.columns.len()];
-        let mut seen = vec![false; self.columns.len()];
+        let mut cells: Vec<Cell<'t>> = std::iter::repeat_with(|| Cell::Null).take(self.columns.len()).collect();
+        let mut seen = Seen::default();
         let mut unknown = Keys::default();
         let mut extra = Extra::default();
         let mut expected = 0;
@@ -206,7 +228,7 @@ impl<'c> Members<'c> {
                 return Ok(());
             };
             expected = index + 1;
-            if std::mem::replace(&mut seen[index], true) {
+            if !seen.insert(index) {
                 fit.reject(format!("the key `{name}` stands twice"));
                 fit.doubt(&self.columns[index].json);
             }
@@ -294,6 +316,8 @@ fn reject_flaw(reader: &mut Reader<'_>, fit: &mut Fit<'_>) {
 
 fn text<'t>(string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
     match string.unescape() {
+        // Only an escape can mean a control character.
+        Some(Cow::Borrowed(text)) => Cell::Text(Cow::Borrowed(text)).into(),
         Some(text) if !text.contains('\0') => Cell::Text(text).into(),
         Some(_) => {
             fit.reject("the string holds a NUL, which not every reader can".to_owned());

@@ -474,6 +474,7 @@ mod tests {
     use std::{collections::BTreeMap, env::temp_dir};
 
     use proptest::prelude::*;
+    use xxhash_rust::xxh3::xxh3_128;
 
     use super::*;
     use crate::diff::KnownMap;
@@ -566,11 +567,13 @@ mod tests {
     #[test]
     fn where_nothing_was_known_records_are_new_at_once() {
         let mut diff = diff(Known::default());
-        for key in 0..1000 {
+        let values = shuffled(1000);
+        for (key, value) in &values {
             assert!(!diff.recognize(10).unwrap());
-            assert_eq!(classify(&mut diff, sighting(key << 96 | key, 1)), Verdict::Added(NEW));
+            assert_eq!(classify(&mut diff, sighting(*key, *value)), Verdict::Added(NEW));
         }
-        assert_eq!(classify(&mut diff, sighting(7 << 96 | 7, 1)), Verdict::Waits);
+        let (key, value) = values[7];
+        assert_eq!(classify(&mut diff, sighting(key, value)), Verdict::Waits);
         assert!(diff.place().unwrap().is_empty());
         let conclusion = diff.conclude().unwrap();
         assert_eq!((conclusion.tally.added, conclusion.tally.repeated), (1000, 1));

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    FORMAT, Head, Lake, LakeError, Log, Replacement,
+    FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed,
     defect::{Defect, has},
     fold::Fold,
     layout::Layout,
@@ -79,6 +79,27 @@ enum Reflected {
     Overtaken,
 }
 
+/// Closes a file of a projection.
+pub(super) fn close(writer: Writer, lake: &str) -> Result<Written, LakeError> {
+    let about = format!("{{\"format\":{FORMAT},\"lake\":\"{lake}\"}}");
+    writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))
+}
+
+/// Objects that are in the log as they were encoded, with the tables of their lists: what `current/` shows of a partition
+/// that has no other commit. By key.
+#[derive(Debug, Default)]
+pub struct Twins(BTreeMap<String, Vec<Written>>);
+
+impl Twins {
+    /// Takes an object that was committed.
+    pub fn add(&mut self, committed: Sealed, resource: &Resource) {
+        let files: Vec<Written> = std::iter::once(committed.written).chain(committed.lists).collect();
+        if files.len() == resource.tables().len() {
+            self.0.insert(committed.claim.key, files);
+        }
+    }
+}
+
 impl Index {
     /// The index in a file's bytes, or why it is not to be believed.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -120,11 +141,11 @@ impl<'a> Projection<'a> {
     ///
     /// If a commit cannot be read or an object not be written. What is there then is a mixture of partitions as they were
     /// and as they are, and the next run finds and mends it.
-    pub async fn advance(&self, log: &Log<'_>, head: &Head) -> Result<(), LakeError> {
+    pub async fn advance(&self, log: &Log<'_>, head: &Head, twins: &Twins) -> Result<(), LakeError> {
         let mut head = head.clone();
         let mut overtaken = 0;
         loop {
-            match self.reflect(&head).await? {
+            match self.reflect(&head, twins).await? {
                 Reflected::Already => return Ok(()),
                 Reflected::Written => {
                     let latest = log.head().await?;
@@ -149,7 +170,7 @@ impl<'a> Projection<'a> {
     }
 
     /// Projects up to `head`.
-    async fn reflect(&self, head: &Head) -> Result<Reflected, LakeError> {
+    async fn reflect(&self, head: &Head, twins: &Twins) -> Result<Reflected, LakeError> {
         let (index, _) = self.load_index().await?;
         if self.is_ahead(&index, head).await? {
             return Ok(Reflected::Already);
@@ -168,7 +189,7 @@ impl<'a> Projection<'a> {
             let after = if base.is_some() { index.seq } else { 0 };
             let since = commits.iter().filter(|commit| commit.partition == partition && commit.seq > after);
             let since = since.map(|commit| commit.key.clone()).collect();
-            let Some(projected) = self.project(partition, base, since, &there).await? else {
+            let Some(projected) = self.project(partition, base, since, &there, twins).await? else {
                 return Ok(Reflected::Overtaken);
             };
             index.objects.extend(projected);
@@ -279,10 +300,14 @@ impl<'a> Projection<'a> {
         base: Option<(String, File)>,
         commits: Vec<String>,
         there: &BTreeMap<String, Listed>,
+        twins: &Twins,
     ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
         let folded = match (&base, commits.as_slice()) {
-            (None, [only]) => self.take_over(only, &spool).await?,
+            (None, [only]) => match twins.0.get(only) {
+                Some(twin) => Some(twin.clone()),
+                None => self.take_over(only, &spool).await?,
+            },
             _ => None,
         };
         let folded = match folded {
@@ -353,9 +378,7 @@ impl<'a> Projection<'a> {
     }
 
     fn close(&self, writers: Vec<Writer>) -> Result<Vec<Written>, LakeError> {
-        let about = format!("{{\"format\":{FORMAT},\"lake\":\"{}\"}}", self.lake.identity.id);
-        let closed = writers.into_iter().map(|writer| writer.close(PROJECTION_KEY, about.clone()));
-        closed.collect::<Result<_, _>>().map_err(|error| LakeError::spool(&error))
+        writers.into_iter().map(|writer| close(writer, &self.lake.identity.id)).collect()
     }
 
     /// Replaces an object, where the store can only if it is still the one that was `seen`.

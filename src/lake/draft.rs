@@ -9,18 +9,19 @@ use std::{collections::HashMap, path::Path};
 use super::{
     Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
     claim::Claim,
+    current,
     encoder::Encoder,
     footer::COMMIT_KEY,
     layout::Layout,
     log::key_columns,
     parquet_file::{Writer, Written},
-    spool::{Spool, Spooled},
+    spool::Spool,
 };
 use crate::{
     decode::{Columns, Operation, Row, Stamp},
     diff::Filed,
     record::Body,
-    schema::{EventPartition, Resource},
+    schema::{EventPartition, Resource, Table},
 };
 
 /// Rows of one draft collected before they are encoded.
@@ -65,7 +66,9 @@ pub struct PollFacts {
 #[derive(Debug)]
 pub struct Sealed {
     pub(super) claim: Claim,
-    pub(super) content: Spooled,
+    pub(super) written: Written,
+    /// Files of the tables of its lists, if they were encoded.
+    pub(super) lists: Vec<Written>,
     /// What its footer says.
     pub commit: Commit,
     /// Its rows, by what was observed.
@@ -227,7 +230,7 @@ impl Drafts {
     /// If the spool folder cannot be written.
     pub fn seal(mut self, poll: &PollFacts) -> Result<Vec<Sealed>, LakeError> {
         (0..self.drafts.len()).try_for_each(|index| self.encode(index))?;
-        let files = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
+        let objects = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
         let count = self.drafts.len();
         let mut parent = self.head.sha256.clone();
         let mut cursor = Cursor {
@@ -242,7 +245,7 @@ impl Drafts {
             open: poll.open_before,
         };
         let mut sealed = Vec::with_capacity(count);
-        for (index, (draft, file)) in self.drafts.into_iter().zip(files).enumerate() {
+        for (index, (draft, files)) in self.drafts.into_iter().zip(objects).enumerate() {
             cursor.complete = index + 1 == count;
             cursor.newest_event_time = cursor.newest_event_time.max(draft.effect.event_time);
             cursor.known = cursor.known.saturating_add_signed(draft.effect.known);
@@ -259,7 +262,7 @@ impl Drafts {
                 key: key_columns(&self.resource),
                 cursor: Some(cursor.clone()),
             };
-            let object = draft.seal(file, &self.layout, commit)?;
+            let object = draft.seal(files, &self.layout, commit)?;
             parent = Some(object.claim.sha256.clone());
             sealed.push(object);
         }
@@ -287,11 +290,19 @@ impl Drafts {
         Ok(index)
     }
 
+    /// What is encoded of each row. Where nothing was committed before, an object is all that there is of its partition, and
+    /// so what `current/` will show of it: with the tables of its lists, it is ready for that.
+    fn tables(&self) -> Vec<Table> {
+        let tables = self.resource.tables();
+        let count = if self.head.seq == 0 { tables.len() } else { 1 };
+        tables.into_iter().take(count).collect()
+    }
+
     /// Gives the collected rows of a draft to the encoder, which has begun its file if there are none.
     fn encode(&mut self, index: usize) -> Result<(), LakeError> {
         let encoder = match &self.encoder {
             Some(encoder) => encoder,
-            None => self.encoder.insert(Encoder::start(self.resource.arrow_schema(), self.spool.clone())?),
+            None => self.encoder.insert(Encoder::start(self.resource.clone(), self.tables(), self.spool.clone())?),
         };
         while self.begun < self.drafts.len() {
             encoder.begin();
@@ -332,16 +343,20 @@ impl Draft {
         self.columns.text_bytes() + self.columns.rows() * ROW_BYTES
     }
 
-    fn seal(self, file: Writer, layout: &Layout, commit: Commit) -> Result<Sealed, LakeError> {
-        let (written, commit) = close(file, commit)?;
+    fn seal(self, files: Vec<Writer>, layout: &Layout, commit: Commit) -> Result<Sealed, LakeError> {
+        let mut files = files.into_iter();
+        let rows = files.next().ok_or_else(|| LakeError::Spool("the encoder has lost a file".to_owned()))?;
+        let lake = commit.lake.clone();
+        let (written, commit) = close(rows, commit)?;
+        let lists = files.map(|file| current::close(file, &lake)).collect::<Result<Vec<_>, _>>()?;
         let claim = Claim {
             seq: self.seq,
             key: layout.commit(self.partition, self.seq),
             size: written.size,
-            sha256: written.sha256,
+            sha256: written.sha256.clone(),
             poll_id: commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone()).unwrap_or_default(),
         };
-        Ok(Sealed { claim, content: written.content, commit, counts: self.counts })
+        Ok(Sealed { claim, written, lists, commit, counts: self.counts })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Parquet encoded beside the reading of the body, on a thread of its own.
 //!
-//! In: batches of rows, each for one of many files. Out: the files, not yet closed. A few batches wait at most, so that
+//! In: batches of rows, each for one of many objects. Out: their files, not yet closed. A few batches wait at most, so that
 //! whoever reads is slowed down to what can be encoded. What becomes of the batches depends on their order alone.
 
 use std::{
@@ -9,17 +9,20 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use parquet::errors::ParquetError;
 
 use super::{LakeError, parquet_file::Writer, spool::Spool};
+use crate::{
+    decode::flatten,
+    schema::{Resource, Table, TableRows},
+};
 
 /// Batches that wait.
 const WAITING_MAX: usize = 4;
 /// Encoded bytes that all files together hold in memory before the largest writes its row group.
 const MEMORY_BYTES_MAX: usize = 16 << 20;
 
-/// What is to be done, by file: the first is 0, and each is begun before it is written to.
+/// What is to be done, by object: the first is 0, and each is begun before it is written to.
 enum Job {
     Begin,
     Write(usize, RecordBatch),
@@ -27,33 +30,36 @@ enum Job {
     Flush(usize),
 }
 
+/// The files of one object: with its rows, and of each table that is encoded beside them.
+type Files = Vec<Writer>;
+
 pub(super) struct Encoder {
     jobs: SyncSender<Job>,
-    thread: JoinHandle<Result<Vec<Writer>, ParquetError>>,
+    thread: JoinHandle<Result<Vec<Files>, ParquetError>>,
 }
 
 impl Encoder {
-    /// For files of this schema.
-    pub(super) fn start(schema: SchemaRef, spool: Spool) -> Result<Self, LakeError> {
+    /// For rows of this resource, and the `tables` of it that are to be encoded: at least its own, which comes first.
+    pub(super) fn start(resource: Resource, tables: Vec<Table>, spool: Spool) -> Result<Self, LakeError> {
         let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let thread = thread::Builder::new().name("encoder".to_owned()).spawn(move || encode(&schema, &spool, waiting));
-        let thread = thread.map_err(|error| LakeError::spool(&error))?;
-        Ok(Self { jobs, thread })
+        let thread = thread::Builder::new().name("encoder".to_owned());
+        let thread = thread.spawn(move || encode(&resource, &tables, &spool, waiting));
+        Ok(Self { jobs, thread: thread.map_err(|error| LakeError::spool(&error))? })
     }
 
-    /// Begins the next file.
+    /// Begins the next object.
     pub(super) fn begin(&self) {
         self.send(Job::Begin);
     }
 
-    /// Writes rows to a file.
-    pub(super) fn write(&self, file: usize, rows: RecordBatch) {
-        self.send(Job::Write(file, rows));
+    /// Writes rows to an object.
+    pub(super) fn write(&self, object: usize, rows: RecordBatch) {
+        self.send(Job::Write(object, rows));
     }
 
-    /// Ends the row group of a file.
-    pub(super) fn flush(&self, file: usize) {
-        self.send(Job::Flush(file));
+    /// Ends the row groups of an object.
+    pub(super) fn flush(&self, object: usize) {
+        self.send(Job::Flush(object));
     }
 
     /// A thread that takes no more has failed: which [`finish`](Self::finish) tells.
@@ -61,12 +67,12 @@ impl Encoder {
         drop(self.jobs.send(job));
     }
 
-    /// Waits until everything is written, and gives out the files.
+    /// Waits until everything is written, and gives out the files of each object.
     ///
     /// # Errors
     ///
     /// If something could not be encoded, or the spool not be written.
-    pub(super) fn finish(self) -> Result<Vec<Writer>, LakeError> {
+    pub(super) fn finish(self) -> Result<Vec<Files>, LakeError> {
         drop(self.jobs);
         match self.thread.join() {
             Ok(written) => written.map_err(|error| LakeError::spool(&error)),
@@ -75,24 +81,37 @@ impl Encoder {
     }
 }
 
-fn encode(schema: &SchemaRef, spool: &Spool, jobs: Receiver<Job>) -> Result<Vec<Writer>, ParquetError> {
-    let mut files: Vec<Writer> = Vec::new();
+fn encode(
+    resource: &Resource,
+    tables: &[Table],
+    spool: &Spool,
+    jobs: Receiver<Job>,
+) -> Result<Vec<Files>, ParquetError> {
+    let mut objects: Vec<Files> = Vec::new();
     for job in jobs {
         match job {
-            Job::Begin => files.push(Writer::new(schema.clone(), spool.begin())?),
-            Job::Write(file, rows) => {
-                files[file].write(&rows)?;
-                keep_within_memory(&mut files)?;
+            Job::Begin => {
+                let files = tables.iter().map(|table| Writer::new(table.schema.clone(), spool.begin()));
+                objects.push(files.collect::<Result<_, _>>()?);
             }
-            Job::Flush(file) => files[file].flush()?,
+            Job::Write(object, rows) => {
+                for (table, file) in tables.iter().zip(&mut objects[object]) {
+                    match table.rows {
+                        TableRows::Records => file.write(&rows)?,
+                        TableRows::Elements(list) => file.write(&flatten(&rows, resource, list, &table.schema)?)?,
+                    }
+                }
+                keep_within_memory(&mut objects)?;
+            }
+            Job::Flush(object) => objects[object].iter_mut().try_for_each(Writer::flush)?,
         }
     }
-    Ok(files)
+    Ok(objects)
 }
 
-fn keep_within_memory(files: &mut [Writer]) -> Result<(), ParquetError> {
-    let held: usize = files.iter().map(Writer::memory_bytes).sum();
-    match files.iter_mut().max_by_key(|file| file.memory_bytes()) {
+fn keep_within_memory(objects: &mut [Files]) -> Result<(), ParquetError> {
+    let held: usize = objects.iter().flatten().map(Writer::memory_bytes).sum();
+    match objects.iter_mut().flatten().max_by_key(|file| file.memory_bytes()) {
         Some(largest) if held > MEMORY_BYTES_MAX => largest.flush(),
         _ => Ok(()),
     }

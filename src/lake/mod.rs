@@ -37,7 +37,7 @@ mod watched;
 mod wire;
 
 pub use bucket::S3Options;
-pub use current::Projection;
+pub use current::{Projection, Twins};
 pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
 pub use error::LakeError;
 pub use fold::last_rows;

@@ -45,7 +45,7 @@ pub(super) struct Writer {
 }
 
 /// A finished file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Written {
     pub content: Spooled,
     pub size: u64,

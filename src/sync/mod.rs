@@ -28,6 +28,7 @@ use crate::{
     error::Error,
     lake::{
         self, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection, Quarantine, Store,
+        Twins,
         defect::{Defect, has},
     },
     schema::Resource,
@@ -106,7 +107,7 @@ impl<S: Source> ResourceSync<'_, S> {
         let head = log.settle(self.spool()).await?;
         report.head = head.seq;
         if head.seq > 0 {
-            projection.advance(&log, &head).await?;
+            projection.advance(&log, &head, &Twins::default()).await?;
         }
         let Some(observed) = self.observe(&head, early).await? else {
             tracing::info!(resource = self.resource.name, path = self.resource.path, "the API has no such endpoint");
@@ -219,12 +220,14 @@ impl<S: Source> ResourceSync<'_, S> {
         if has(Defect::KeepsStateTooEarly) {
             self.save_known(&head, &mut conclusion).await?;
         }
-        for mut sealed in drafts.seal(&facts)? {
-            match log.commit(&mut sealed).await? {
+        let mut twins = Twins::default();
+        for sealed in drafts.seal(&facts)? {
+            match log.commit(&sealed).await? {
                 Outcome::Committed(next) => head = next,
                 Outcome::Lost => return Ok(Written::Lost),
             }
             report.committed(head.seq, sealed.counts);
+            twins.add(sealed, self.resource);
         }
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
@@ -233,7 +236,7 @@ impl<S: Source> ResourceSync<'_, S> {
             self.keep_known(&head, conclusion).await?;
         }
         if committed {
-            projection.advance(log, &head).await?;
+            projection.advance(log, &head, &twins).await?;
         }
         Ok(Written::All)
     }

@@ -92,8 +92,8 @@ impl<'a> Writer<'a> {
 
     async fn commit(&self, poll: &str, versions: &[Version<'_>]) -> Head {
         let mut head = self.settle().await;
-        for mut sealed in self.seal(&head, poll, versions) {
-            let Outcome::Committed(next) = self.log().commit(&mut sealed).await.unwrap() else { panic!("lost") };
+        for sealed in self.seal(&head, poll, versions) {
+            let Outcome::Committed(next) = self.log().commit(&sealed).await.unwrap() else { panic!("lost") };
             head = next;
         }
         head
@@ -110,7 +110,10 @@ impl<'a> Writer<'a> {
     }
 
     async fn project(&self, head: &Head) {
-        Projection::new(self.lake, &self.deposits, &spool()).advance(&self.log(), head).await.unwrap();
+        Projection::new(self.lake, &self.deposits, &spool())
+            .advance(&self.log(), head, &super::Twins::default())
+            .await
+            .unwrap();
     }
 
     /// Ids in `current/`, with the commit that each row is of.
@@ -168,8 +171,8 @@ async fn of_two_writers_with_one_head_one_commits_and_the_other_loses() {
     let head = writer.settle().await;
     let mut mine = writer.seal(&head, "mine", &[(Added, 0, "a", 1)]).remove(0);
     let mut theirs = writer.seal(&head, "theirs", &[(Added, 0, "a", 1)]).remove(0);
-    assert!(matches!(writer.log().commit(&mut mine).await.unwrap(), Outcome::Committed(_)));
-    assert_eq!(writer.log().commit(&mut theirs).await.unwrap(), Outcome::Lost);
+    assert!(matches!(writer.log().commit(&mine).await.unwrap(), Outcome::Committed(_)));
+    assert_eq!(writer.log().commit(&theirs).await.unwrap(), Outcome::Lost);
     assert_eq!(writer.settle().await.cursor.unwrap().poll_id, "mine");
 }
 
@@ -186,7 +189,7 @@ async fn a_claim_without_its_object_is_voided_and_its_late_writer_fenced() {
     assert_eq!(writer.log().head().await.unwrap().seq, 1, "looking settles nothing");
     let settled = writer.settle().await;
     assert_eq!((settled.seq, settled.cursor.as_ref().map(|cursor| cursor.poll_id.as_str())), (2, Some("p1")));
-    assert_eq!(writer.log().commit(&mut late).await.unwrap(), Outcome::Lost);
+    assert_eq!(writer.log().commit(&late).await.unwrap(), Outcome::Lost);
     let commit = read_commit(&lake, &layout.commit(partition(1), 2)).await.unwrap().unwrap();
     assert_eq!((commit.kind, commit.rows), (CommitKind::Void, 0));
 
@@ -226,9 +229,9 @@ async fn a_commit_whose_outcome_cannot_be_learnt_says_so() {
         let store = Arc::new(FaultyStore::new(fault));
         let lake = Lake::open_or_create(Store::new(store.clone(), "faulty"), identity()).await.unwrap();
         let writer = Writer::of(&lake);
-        let mut sealed = writer.seal(&Head::default(), "p", &[(Added, 0, "a", 1)]).remove(0);
+        let sealed = writer.seal(&Head::default(), "p", &[(Added, 0, "a", 1)]).remove(0);
         store.arm();
-        let ended = writer.log().commit(&mut sealed).await;
+        let ended = writer.log().commit(&sealed).await;
         assert!(matches!(ended, Err(LakeError::OutcomeUnknown { .. })), "{fault:?}: {ended:?}");
     }
 }
@@ -408,7 +411,9 @@ async fn a_missing_commit_or_claim_is_damage_and_never_passed_over() {
         object_store::ObjectStoreExt::delete(objects.as_ref(), &lost.into()).await.unwrap();
         if lost.starts_with("changes") {
             let head = writer.log().head().await.unwrap();
-            let projected = Projection::new(&lake, &writer.deposits, &spool()).advance(&writer.log(), &head).await;
+            let projected = Projection::new(&lake, &writer.deposits, &spool())
+                .advance(&writer.log(), &head, &super::Twins::default())
+                .await;
             assert!(matches!(projected, Err(LakeError::Damaged { .. })));
             let folder = spool();
             let wanted = HashSet::from([key_hash(lake.seed, (0, "a"))]);

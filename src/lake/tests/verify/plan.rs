@@ -229,7 +229,10 @@ impl Plan {
         let decoder = Decoder::new(&self.resource, Zone::UTC);
         let (known, _) = crate::lake::load_known(lake, &decoder, &head, &spool()).await.unwrap();
         crate::lake::save_known(lake, &decoder, &head, known.records(), &spool()).await.unwrap();
-        Projection::new(lake, &self.resource, &spool()).advance(&log, &head).await.unwrap();
+        Projection::new(lake, &self.resource, &spool())
+            .advance(&log, &head, &crate::lake::Twins::default())
+            .await
+            .unwrap();
     }
 
     fn encode(&self, planned: &Planned, parent: Option<String>) -> Bytes {
