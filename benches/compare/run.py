@@ -6,7 +6,7 @@ Usage: python3 benches/compare/run.py [--records 1000000] [--rounds 3] [--peer N
 Makes two bodies of trades in the sandbox, the second some hours after the first, serves them as files over loopback, and
 runs each program as a process of its own, in turns. Time and peak memory are the operating system's own accounting of
 each process (wait4). The peers read a local file where they can, which spares them the network. What the programs have
-written is compared by DuckDB, value by value; a peer that rounds is named so and not compared.
+written is compared by DuckDB, value by value.
 
 The peers come from PyPI into an environment under the target folder; one that cannot be had is left out, and said so.
 """
@@ -135,6 +135,11 @@ def peer(python, name, *arguments):
     return measure([python, HERE / "peers.py", name, *arguments])[0]
 
 
+def compare(python, lake, theirs):
+    """Fails unless both hold the same rows, and gives how many amounts are not the same to the last digit."""
+    return int(measure([python, HERE / "peers.py", "compare", lake / "current/trades", theirs])[1])
+
+
 class Table:
     """Runs of several programs on one work, and their medians against the first."""
 
@@ -170,9 +175,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000, help="trades in a body")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program; slow peers run once")
-    parser.add_argument("--peer", action="append", help="only these (duckdb, duckdb-rounding, polars, pyarrow, dlt)")
+    parser.add_argument("--peer", action="append", help="only these (duckdb, polars, dlt)")
     args = parser.parse_args()
-    peers = args.peer or ["duckdb", "duckdb-rounding", "polars", "pyarrow", "dlt"]
+    peers = args.peer or ["duckdb", "polars", "dlt"]
 
     subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
     binary = TARGET / "release" / "lumetrade-export"
@@ -197,15 +202,13 @@ def main():
         curl = ["curl", "--silent", "--show-error", "--output", "/dev/null", f"{url}/api/v1/trades"]
         quiet.add("curl to nowhere: receiving the bytes", measure(curl)[0])
         for name, title in [
-            ("duckdb", "DuckDB 1.5, local file, exact"),
-            ("duckdb-rounding", "DuckDB 1.5, local file, through double"),
-            ("polars", "polars, local file, through double"),
-            ("pyarrow", "pyarrow.json, local file, through double"),
+            ("duckdb", "DuckDB 2.0, local file, amounts as text"),
+            ("polars", "polars 2.1, local file, amounts as doubles"),
         ]:
             if name in peers:
                 load.add(title, peer(python, f"{name}-load", first, fresh(name)))
         if "duckdb" in peers:
-            peer(python, "compare", lake / "current/trades", WORK / "lakes/duckdb")
+            rounded = compare(python, lake, WORK / "lakes/duckdb")
         Files.path_served = second
         run, report = ours(binary, url, lake)
         found = f"{report['changed']:,} changed and {report['added']:,} new"
@@ -213,16 +216,18 @@ def main():
         changed.add("lumetrade-export, over HTTP, exact", run)
         if "duckdb" in peers:
             arguments = [second, WORK / "lakes/duckdb", fresh("duckdb-changes")]
-            changed.add("DuckDB 1.5, anti-join of the local file, exact", peer(python, "duckdb-changes", *arguments))
+            changed.add("DuckDB 2.0, anti-join of the local file", peer(python, "duckdb-changes", *arguments))
             later = fresh("duckdb-later")
             peer(python, "duckdb-load", second, later)
-            peer(python, "compare", lake / "current/trades", later)
+            compare(python, lake, later)
     if "dlt" in peers:
         pipeline = fresh("dlt")
         load.add("dlt, as documented (a tenth, × 10)", peer(python, "dlt", few, pipeline), 0.1)
         changed.add("dlt, merge (a tenth, × 10)", peer(python, "dlt", few_later, pipeline), 0.1)
     for table in [load, quiet, changed]:
         table.print()
+    if "duckdb" in peers:
+        print(f"\nThe same rows in both; of DuckDB's, {rounded:,} have an amount that is rounded.")
 
 
 if __name__ == "__main__":

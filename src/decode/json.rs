@@ -78,8 +78,10 @@ impl<'t> Reader<'t> {
     }
 
     /// The first flaw found in what was skipped so far, in words; asking forgets it.
+    #[inline]
     pub(super) fn take_flaw(&mut self) -> Option<String> {
-        self.flaw.take()
+        // Hardly ever is there one.
+        if self.flaw.is_none() { None } else { self.flaw.take() }
     }
 
     pub(super) fn error<T>(&self) -> Parsed<T> {
@@ -317,6 +319,21 @@ impl<'t> RawString<'t> {
     /// The text between the quotes, as it stands.
     pub(super) fn raw(self) -> &'t str {
         self.inner
+    }
+
+    /// The text, if nothing in it is escaped.
+    #[inline]
+    pub(super) fn plain(self) -> Option<&'t str> {
+        if self.escaped { None } else { Some(self.inner) }
+    }
+
+    /// What `read` makes of the text that is meant; `None` if there is none.
+    #[inline]
+    pub(super) fn and_then<T>(self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        match self.plain() {
+            Some(text) => read(text),
+            None => read(&self.unescape()?),
+        }
     }
 
     /// The text that is meant; `None` if an escape is half of a surrogate pair, which is no character.

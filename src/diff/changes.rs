@@ -474,7 +474,6 @@ mod tests {
     use std::{collections::BTreeMap, env::temp_dir};
 
     use proptest::prelude::*;
-    use xxhash_rust::xxh3::xxh3_128;
 
     use super::*;
     use crate::diff::KnownMap;

@@ -169,8 +169,8 @@ async fn of_two_writers_with_one_head_one_commits_and_the_other_loses() {
     let lake = lake().await;
     let writer = Writer::of(&lake);
     let head = writer.settle().await;
-    let mut mine = writer.seal(&head, "mine", &[(Added, 0, "a", 1)]).remove(0);
-    let mut theirs = writer.seal(&head, "theirs", &[(Added, 0, "a", 1)]).remove(0);
+    let mine = writer.seal(&head, "mine", &[(Added, 0, "a", 1)]).remove(0);
+    let theirs = writer.seal(&head, "theirs", &[(Added, 0, "a", 1)]).remove(0);
     assert!(matches!(writer.log().commit(&mine).await.unwrap(), Outcome::Committed(_)));
     assert_eq!(writer.log().commit(&theirs).await.unwrap(), Outcome::Lost);
     assert_eq!(writer.settle().await.cursor.unwrap().poll_id, "mine");
@@ -182,7 +182,7 @@ async fn a_claim_without_its_object_is_voided_and_its_late_writer_fenced() {
     let writer = Writer::of(&lake);
     writer.commit("p1", &[(Added, 0, "a", 1)]).await;
     let head = writer.settle().await;
-    let mut late = writer.seal(&head, "late", &[(Added, 1, "b", 1)]).remove(0);
+    let late = writer.seal(&head, "late", &[(Added, 1, "b", 1)]).remove(0);
     let layout = Layout::new(&writer.deposits, Granularity::Month);
     lake.store.create(&layout.claim(2), &late.claim.to_bytes().unwrap()).await.unwrap();
 
