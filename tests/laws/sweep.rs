@@ -44,8 +44,10 @@ const CODES: [i32; 3] = [0, 74, 79];
 /// The probe of a new lake makes hundreds of equal calls, on its own paths, which are other ones each time, and on the folders
 /// around them: this many of each are met.
 const PROBE_POINTS_MAX: usize = 8;
-/// The spool is read in many equal calls: this many of each on each file are met.
-const SPOOL_POINTS_MAX: usize = 3;
+/// The spool, and an object's rows, are read in many equal calls: this many of each on each file are met.
+const READ_POINTS_MAX: usize = 3;
+/// Calls that read what is in a file.
+const READ: [&str; 6] = ["close", "fcntl", "lseek", "pread64", "read", "statx"];
 
 /// Calls that can fail for want of space, as those can that make a file.
 const NEED_SPACE: [&str; 7] = ["ftruncate", "fsync", "linkat", "mkdir", "pwrite64", "rename", "write"];
@@ -164,7 +166,9 @@ impl Scenario {
             } else if point.path == lake || point.path == lake.join("meta") {
                 ("lake", point.path.clone(), PROBE_POINTS_MAX)
             } else if point.path.starts_with(&spool) {
-                ("spool", point.path.clone(), SPOOL_POINTS_MAX)
+                ("spool", point.path.clone(), READ_POINTS_MAX)
+            } else if point.path.is_file() && READ.contains(&point.call.as_str()) {
+                ("lake", point.path.clone(), READ_POINTS_MAX)
             } else {
                 ("lake", PathBuf::new(), usize::MAX)
             };
@@ -216,11 +220,13 @@ impl Scenario {
     fn sweep(&self) {
         let stage = stage();
         let cases = self.cases(&Place::new(stage.path().join("recorded")));
-        let (mut wrong, mut codes, mut duckdb) = (Vec::new(), BTreeMap::<_, usize>::new(), DuckDb::start());
+        let (mut wrong, mut codes) = (Vec::new(), BTreeMap::<_, usize>::new());
         let begun = Instant::now();
         for (number, cases) in cases.chunks(BATCH).enumerate() {
             let batch = Batch::new(stage.path().join(number.to_string()));
             let done = batch.run(self, cases);
+            // A new one each time: it remembers files that are gone.
+            let mut duckdb = DuckDb::start();
             let (left, mended) = (tiny::held(&mut duckdb, &batch.left()), tiny::held(&mut duckdb, &batch.mended()));
             let nothing = Held::default();
             for (number, case) in done.iter().enumerate() {
