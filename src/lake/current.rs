@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed,
+    claim::Claim,
     defect::{Defect, has},
     fold::Fold,
     layout::Layout,
@@ -341,7 +342,7 @@ impl<'a> Projection<'a> {
     }
 
     /// The same of a partition's only commit: its rows are all there is, so that its object can stand in both layers. `None`
-    /// if it was written with other columns.
+    /// if it was written with other columns, or has not the bytes that were claimed.
     async fn take_over(&self, commit: &str, spool: &Spool) -> Result<Option<Vec<Written>>, LakeError> {
         let object = self.lake.store.fetch(commit, &self.spool).await?;
         let io = |source| LakeError::io("read the copy of", commit, source);
@@ -351,7 +352,11 @@ impl<'a> Projection<'a> {
         }
         let (records, lists) = self.tables.split_at(1);
         debug_assert_eq!(records[0].rows, TableRows::Records);
-        let mut written = vec![parquet_file::as_it_is(object).map_err(io)?];
+        let object = parquet_file::as_it_is(object).map_err(io)?;
+        if self.claimed_sha256(commit).await?.as_ref() != Some(&object.sha256) {
+            return Ok(None);
+        }
+        let mut written = vec![object];
         let mut writers = self.writers(lists, spool)?;
         if !writers.is_empty() {
             for rows in content.batches(None)? {
@@ -363,6 +368,13 @@ impl<'a> Projection<'a> {
         }
         written.extend(self.close(writers)?);
         Ok(Some(written))
+    }
+
+    async fn claimed_sha256(&self, commit: &str) -> Result<Option<String>, LakeError> {
+        let Some((_, seq)) = self.layout.parse_commit(commit) else { return Ok(None) };
+        let key = self.layout.claim(seq);
+        let Some(bytes) = self.lake.store.get(&key).await? else { return Ok(None) };
+        Claim::parse(&key, &bytes).map(|claim| Some(claim.sha256))
     }
 
     fn writers(&self, tables: &[Table], spool: &Spool) -> Result<Vec<Writer>, LakeError> {

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{
-    Error as StoreError, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
+    Error as StoreError, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
 };
 use tokio::task::JoinHandle;
 
@@ -199,21 +199,15 @@ impl Store {
         }
     }
 
-    /// The object as a file on this machine, to be read and not written to, without holding it in memory; `None` if it is not
-    /// there.
+    /// The object as a file on this machine, without holding it in memory; `None` if it is not there.
     pub(super) async fn download(&self, key: &str, folder: &FilePath) -> Result<Option<File>, LakeError> {
         let io = |source| LakeError::io("keep a copy of", key, source);
         let error = |source| LakeError::store("read", key, source);
-        let found = match self.objects.get(&Path::from(key)).await {
-            Ok(found) => found,
+        let mut chunks = match self.objects.get(&Path::from(key)).await {
+            Ok(found) => found.into_stream(),
             Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(error(source)),
         };
-        // A file stays what it is: whoever replaces it puts another in its place.
-        if let GetResultPayload::File(file, _) = found.payload {
-            return Ok(Some(file));
-        }
-        let mut chunks = found.into_stream();
         let mut file = tempfile::tempfile_in(folder).map_err(io)?;
         while let Some(chunk) = chunks.try_next().await.map_err(error)? {
             file.write_all(&chunk).map_err(io)?;

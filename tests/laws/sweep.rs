@@ -44,10 +44,8 @@ const CODES: [i32; 3] = [0, 74, 79];
 /// The probe of a new lake makes hundreds of equal calls, on its own paths, which are other ones each time, and on the folders
 /// around them: this many of each are met.
 const PROBE_POINTS_MAX: usize = 8;
-/// The spool, and an object's rows, are read in many equal calls: this many of each on each file are met.
-const READ_POINTS_MAX: usize = 3;
-/// Calls that read what is in a file.
-const READ: [&str; 6] = ["close", "fcntl", "lseek", "pread64", "read", "statx"];
+/// The spool is read in many equal calls: this many of each on each file are met.
+const SPOOL_POINTS_MAX: usize = 3;
 
 /// Calls that can fail for want of space, as those can that make a file.
 const NEED_SPACE: [&str; 7] = ["ftruncate", "fsync", "linkat", "mkdir", "pwrite64", "rename", "write"];
@@ -166,9 +164,7 @@ impl Scenario {
             } else if point.path == lake || point.path == lake.join("meta") {
                 ("lake", point.path.clone(), PROBE_POINTS_MAX)
             } else if point.path.starts_with(&spool) {
-                ("spool", point.path.clone(), READ_POINTS_MAX)
-            } else if point.path.is_file() && READ.contains(&point.call.as_str()) {
-                ("lake", point.path.clone(), READ_POINTS_MAX)
+                ("spool", point.path.clone(), SPOOL_POINTS_MAX)
             } else {
                 ("lake", PathBuf::new(), usize::MAX)
             };
