@@ -30,6 +30,33 @@ impl Misfit {
 /// | `1E-19` | too many fractional digits |
 /// | `1E20` | too large |
 pub(super) fn parse(number: &str) -> Result<i128, Misfit> {
+    parse_plain(number.as_bytes()).map_or_else(|| parse_any(number), Ok)
+}
+
+/// A number as they are mostly written: at most 19 digits, of which at most 18 are fractional, and no exponent.
+fn parse_plain(number: &[u8]) -> Option<i128> {
+    let (negative, digits) = match number {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let point = digits.iter().position(|byte| *byte == b'.');
+    let fractional = point.map_or(0, |point| digits.len() - point - 1);
+    if digits.len() - usize::from(point.is_some()) > 19 || fractional > DECIMAL_SCALE as usize {
+        return None;
+    }
+    let mut unscaled = 0_u64;
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => unscaled = unscaled * 10 + u64::from(byte - b'0'),
+            b'.' => {}
+            _ => return None,
+        }
+    }
+    let scaled = i128::from(unscaled) * 10_i128.pow(DECIMAL_SCALE as u32 - fractional as u32);
+    Some(if negative { -scaled } else { scaled })
+}
+
+fn parse_any(number: &str) -> Result<i128, Misfit> {
     let (negative, number) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),
@@ -151,6 +178,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_ways_of_parsing_agree(number in "-?(0|[1-9][0-9]{0,24})([.][0-9]{1,22})?([eE][+-]?[0-9]{1,2})?") {
+            if let Some(value) = parse_plain(number.as_bytes()) {
+                prop_assert_eq!(parse_any(&number), Ok(value));
+            }
+        }
+
         #[test]
         fn a_value_survives_any_way_of_writing_it(
             unscaled in -(10_i128.pow(27))..10_i128.pow(27), scale in 7_u32..=18, zeros in 0_usize..4,

@@ -78,8 +78,10 @@ impl<'t> Reader<'t> {
     }
 
     /// The first flaw found in what was skipped so far, in words; asking forgets it.
+    #[inline]
     pub(super) fn take_flaw(&mut self) -> Option<String> {
-        self.flaw.take()
+        // Hardly ever is there one.
+        if self.flaw.is_none() { None } else { self.flaw.take() }
     }
 
     pub(super) fn error<T>(&self) -> Parsed<T> {
@@ -174,6 +176,7 @@ impl<'t> Reader<'t> {
         let start = self.at;
         let mut escaped = false;
         loop {
+            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -292,10 +295,45 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Bytes of a string before the first quote, backslash or control character, as far as they come in eights.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // Whether a byte is zero; above the first that is, others may be taken for zero too.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut plain = 0;
+    for eight in bytes.as_chunks().0 {
+        let word = u64::from_le_bytes(*eight);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        match quote | backslash | control {
+            0 => plain += 8,
+            found => return plain + found.trailing_zeros() as usize / 8,
+        }
+    }
+    plain
+}
+
 impl<'t> RawString<'t> {
     /// The text between the quotes, as it stands.
     pub(super) fn raw(self) -> &'t str {
         self.inner
+    }
+
+    /// The text, if nothing in it is escaped.
+    #[inline]
+    pub(super) fn plain(self) -> Option<&'t str> {
+        if self.escaped { None } else { Some(self.inner) }
+    }
+
+    /// What `read` makes of the text that is meant; `None` if there is none.
+    #[inline]
+    pub(super) fn and_then<T>(self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        match self.plain() {
+            Some(text) => read(text),
+            None => read(&self.unescape()?),
+        }
     }
 
     /// The text that is meant; `None` if an escape is half of a surrogate pair, which is no character.

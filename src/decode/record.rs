@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{
     date_time::{self, Zone},
-    decimal,
+    decimal::{self, Misfit},
     json::{self, Keys, Kind, Parsed, RawString, Reader},
     row::{Cell, Row},
 };
@@ -173,32 +173,43 @@ struct Members<'c> {
     naive: Zone,
 }
 
-/// A cell, and whether its text has to be kept beside it.
-struct Read<'t> {
-    cell: Cell<'t>,
-    keep_text: bool,
+/// The columns that an object has given so far.
+#[derive(Default)]
+struct Seen {
+    first: u64,
+    /// Those from the 64th on.
+    others: Vec<usize>,
 }
 
-impl<'t> From<Cell<'t>> for Read<'t> {
-    fn from(cell: Cell<'t>) -> Self {
-        Read { cell, keep_text: false }
+impl Seen {
+    /// Notes a column, and says whether it is new.
+    fn insert(&mut self, column: usize) -> bool {
+        if column >= 64 {
+            let new = !self.others.contains(&column);
+            self.others.push(column);
+            return new;
+        }
+        let new = self.first >> column & 1 == 0;
+        self.first |= 1 << column;
+        new
     }
 }
 
 impl<'c> Members<'c> {
     fn read<'t>(&self, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Row<'t>> {
-        let mut cells = vec![Cell::Null; self.columns.len()];
-        let mut seen = vec![false; self.columns.len()];
+        let mut cells: Vec<Cell<'t>> = std::iter::repeat_with(|| Cell::Null).take(self.columns.len()).collect();
+        let mut seen = Seen::default();
         let mut unknown = Keys::default();
         let mut extra = Extra::default();
         let mut expected = 0;
         reader.object(|reader, key| {
-            let name = key.unescape().unwrap_or(Cow::Borrowed(key.raw()));
-            let Some(index) = self.find(&name, expected) else {
+            let unescaped = if key.plain().is_none() { key.unescape() } else { None };
+            let name = unescaped.as_deref().unwrap_or(key.raw());
+            let Some(index) = self.find(name, expected) else {
                 if !unknown.insert(key) {
                     fit.reject(format!("the key `{name}` stands twice"));
                 }
-                if key.unescape().is_none() {
+                if key.plain().is_none() && unescaped.is_none() {
                     fit.reject(json::HALF_A_PAIR.to_owned());
                 }
                 extra.add(key, reader.value()?);
@@ -206,18 +217,17 @@ impl<'c> Members<'c> {
                 return Ok(());
             };
             expected = index + 1;
-            if std::mem::replace(&mut seen[index], true) {
+            if !seen.insert(index) {
                 fit.reject(format!("the key `{name}` stands twice"));
                 fit.doubt(&self.columns[index].json);
             }
             fit.path.push(Step::Member(&self.columns[index].json));
             reader.skip_space();
             let start = reader.at();
-            let read = self.cell(&self.columns[index].kind, reader, fit)?;
-            if read.keep_text {
+            cells[index] = Cell::Null;
+            if self.cell(&self.columns[index].kind, reader, fit, &mut cells[index])? {
                 extra.add(key, reader.since(start));
             }
-            cells[index] = read.cell;
             reject_flaw(reader, fit);
             fit.path.pop();
             Ok(())
@@ -233,42 +243,56 @@ impl<'c> Members<'c> {
         }
     }
 
-    fn cell<'t>(&self, kind: &'c Type, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Read<'t>> {
+    /// Reads a value into a cell that is null, and says whether its text has to be kept beside it. A value that does not fit
+    /// leaves the cell null.
+    fn cell<'t>(
+        &self,
+        kind: &'c Type,
+        reader: &mut Reader<'t>,
+        fit: &mut Fit<'c>,
+        cell: &mut Cell<'t>,
+    ) -> Parsed<bool> {
         let found = reader.kind()?;
         if found == Kind::Null && *kind != Type::Json {
             reader.null()?;
             // An absent list and a null one are told apart by the null's being kept.
-            return Ok(Read { cell: Cell::Null, keep_text: matches!(kind, Type::List(_)) });
+            return Ok(matches!(kind, Type::List(_)));
         }
-        match (kind, found) {
-            (Type::String, Kind::String) => Ok(text(reader.string()?, fit)),
-            (Type::Decimal, Kind::Number) => Ok(decimal(reader.number()?, fit)),
-            (Type::Integer, Kind::Number) => Ok(integer(reader.number()?, fit)),
-            (Type::Boolean, Kind::Boolean) => Ok(Cell::Boolean(reader.boolean()?).into()),
-            (Type::Timestamp, Kind::String) => Ok(self.timestamp(reader.string()?, fit)),
-            (Type::Date, Kind::String) => Ok(date(reader.string()?, fit)),
-            (Type::Json, Kind::Null) => reader.null().map(|()| Cell::Null.into()),
-            (Type::Json, _) => Ok(Cell::Text(json::minify(reader.value()?)).into()),
-            (Type::List(list), Kind::Array) => self.list(list, reader, fit),
+        let mut keep_text = false;
+        let read = match (kind, found) {
+            (Type::String, Kind::String) => text(reader.string()?, cell),
+            (Type::Decimal, Kind::Number) => decimal(reader.number()?, cell),
+            (Type::Integer, Kind::Number) => integer(reader.number()?, cell),
+            (Type::Boolean, Kind::Boolean) => fill(cell, Cell::Boolean(reader.boolean()?)),
+            (Type::Timestamp, Kind::String) => {
+                match reader.string()?.and_then(|text| date_time::parse_instant(text, self.naive)) {
+                    Some(instant) => {
+                        keep_text = instant.finer;
+                        fill(cell, Cell::Timestamp(instant.micros))
+                    }
+                    None => Err("no date and time between the years 1 and 9999"),
+                }
+            }
+            (Type::Date, Kind::String) => match reader.string()?.and_then(date_time::parse_date) {
+                Some(days) => fill(cell, Cell::Date(days)),
+                None => Err("no date between the years 1 and 9999"),
+            },
+            (Type::Json, Kind::Null) => reader.null().map(Ok)?,
+            (Type::Json, _) => fill(cell, Cell::Text(json::minify(reader.value()?))),
+            (Type::List(list), Kind::Array) => fill(cell, Cell::List(self.list(list, reader, fit)?)),
             (kind, found) => {
                 fit.reject(format!("a {} was expected, this is {}", kind.name(), found.name()));
                 reader.value()?;
-                Ok(Cell::Null.into())
+                Ok(())
             }
+        };
+        if let Err(reason) = read {
+            fit.reject(reason.to_owned());
         }
+        Ok(keep_text)
     }
 
-    fn timestamp<'t>(&self, string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
-        match string.unescape().and_then(|text| date_time::parse_instant(&text, self.naive)) {
-            Some(instant) => Read { cell: Cell::Timestamp(instant.micros), keep_text: instant.finer },
-            None => {
-                fit.reject("no date and time between the years 1 and 9999".to_owned());
-                Cell::Null.into()
-            }
-        }
-    }
-
-    fn list<'t>(&self, list: &'c List, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Read<'t>> {
+    fn list<'t>(&self, list: &'c List, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Vec<Row<'t>>> {
         let members = Members { columns: &list.columns, naive: self.naive };
         let mut rows = Vec::new();
         reader.array(|reader| {
@@ -282,7 +306,7 @@ impl<'c> Members<'c> {
             fit.path.pop();
             Ok(())
         })?;
-        Ok(Cell::List(rows).into())
+        Ok(rows)
     }
 }
 
@@ -292,51 +316,40 @@ fn reject_flaw(reader: &mut Reader<'_>, fit: &mut Fit<'_>) {
     }
 }
 
-fn text<'t>(string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
+/// A value in its cell, or why it does not fit. Cells are written where they are: millions are read a second, and carrying
+/// them about takes longer than reading them.
+type Fits = Result<(), &'static str>;
+
+#[inline]
+fn fill<'t>(cell: &mut Cell<'t>, value: Cell<'t>) -> Fits {
+    *cell = value;
+    Ok(())
+}
+
+#[inline]
+fn text<'t>(string: RawString<'t>, cell: &mut Cell<'t>) -> Fits {
+    // Only an escape can mean a control character.
+    if let Some(text) = string.plain() {
+        return fill(cell, Cell::Text(Cow::Borrowed(text)));
+    }
     match string.unescape() {
-        Some(text) if !text.contains('\0') => Cell::Text(text).into(),
-        Some(_) => {
-            fit.reject("the string holds a NUL, which not every reader can".to_owned());
-            Cell::Null.into()
-        }
-        None => {
-            fit.reject(json::HALF_A_PAIR.to_owned());
-            Cell::Null.into()
-        }
+        Some(text) if !text.contains('\0') => fill(cell, Cell::Text(text)),
+        Some(_) => Err("the string holds a NUL, which not every reader can"),
+        None => Err(json::HALF_A_PAIR),
     }
 }
 
-fn decimal<'t>(number: &str, fit: &mut Fit<'_>) -> Read<'t> {
-    match decimal::parse(number) {
-        Ok(value) => Cell::Decimal(value).into(),
-        Err(misfit) => {
-            fit.reject(misfit.reason().to_owned());
-            Cell::Null.into()
-        }
-    }
+fn decimal(number: &str, cell: &mut Cell<'_>) -> Fits {
+    let value = decimal::parse(number).map_err(Misfit::reason)?;
+    fill(cell, Cell::Decimal(value))
 }
 
 /// An integer may be written `1`, `1.0` or `1e3`, as long as it is one.
-fn integer<'t>(number: &str, fit: &mut Fit<'_>) -> Read<'t> {
+fn integer(number: &str, cell: &mut Cell<'_>) -> Fits {
     const ONE: i128 = 10_i128.pow(crate::schema::DECIMAL_SCALE as u32);
     let whole = decimal::parse(number).ok().filter(|value| value % ONE == 0);
-    match whole.and_then(|value| i64::try_from(value / ONE).ok()) {
-        Some(value) => Cell::Integer(value).into(),
-        None => {
-            fit.reject("no integer of 64 bits".to_owned());
-            Cell::Null.into()
-        }
-    }
-}
-
-fn date<'t>(string: RawString<'t>, fit: &mut Fit<'_>) -> Read<'t> {
-    match string.unescape().and_then(|text| date_time::parse_date(&text)) {
-        Some(days) => Cell::Date(days).into(),
-        None => {
-            fit.reject("no date between the years 1 and 9999".to_owned());
-            Cell::Null.into()
-        }
-    }
+    let value = whole.and_then(|value| i64::try_from(value / ONE).ok()).ok_or("no integer of 64 bits")?;
+    fill(cell, Cell::Integer(value))
 }
 
 /// The JSON object for `_extra`, built member by member.
@@ -475,14 +488,15 @@ mod tests {
 
     #[test]
     fn integers_are_integers_however_written() {
-        let mut fit = Fit::default();
+        let read = |text| {
+            let mut cell = Cell::Null;
+            integer(text, &mut cell).map(|()| cell)
+        };
         for (text, value) in [("7", 7), ("7.0", 7), ("7e2", 700), ("-9223372036854775808", i64::MIN)] {
-            assert_eq!(integer(text, &mut fit).cell, Cell::Integer(value), "{text}");
+            assert_eq!(read(text), Ok(Cell::Integer(value)), "{text}");
         }
         for text in ["7.5", "9223372036854775808", "1e30"] {
-            let mut fit = Fit::default();
-            integer(text, &mut fit);
-            assert!(fit.rejected.is_some(), "{text}");
+            assert!(read(text).is_err(), "{text}");
         }
     }
 }

@@ -1,14 +1,25 @@
 //! The diff of one poll.
 //!
-//! In: the element hash of every record, in order, and key and digest of those that were decoded. Out: a verdict on each,
-//! then what is missing, and the records as they are known after the poll.
+//! In: the element hash of every record, in order, and key and digest of those that were decoded. Out: a verdict on each, at
+//! once or after a look at everything known; then what is missing, and the records as they are known after the poll.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io, path::Path};
 
 use thiserror::Error;
 
-use super::{Known, KnownRecord};
-use crate::schema::EventPartition;
+use super::{
+    Known, KnownRecord,
+    index::ElementIndex,
+    key_filter::KeyFilter,
+    order::{Order, Slot},
+    positions::Positions,
+    unplaced::{TextAt, Unplaced, Waiting},
+    window::Window,
+};
+use crate::{record::RecordSlice, schema::EventPartition};
+
+/// By how many more elements may not be found near their place than are, before all known ones are indexed by their bytes.
+const MISSES_MAX: u32 = 1024;
 
 /// A decoded record, as far as the diff needs it.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +39,21 @@ pub struct Sighting {
 pub enum Verdict {
     /// Equal by value to what is known.
     Unchanged,
-    /// The body has it twice, with the same value.
-    Repeated,
     /// Not known, or known to have gone.
     Added(Filed),
     /// Known with another value.
     Changed(Filed),
+    /// It takes a look at everything known to tell: [`Diff::place`] will.
+    Waits,
+}
+
+/// A record that has waited for its verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    /// `Added` or `Changed`.
+    pub verdict: Verdict,
+    /// Its text, until the next record waits.
+    pub text: TextAt,
 }
 
 /// Where a record is filed, and since when it is known.
@@ -47,10 +67,21 @@ pub struct Filed {
     pub was_open: bool,
 }
 
-/// One body has the same key twice with different content, so neither can be believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the same key stands twice in one answer, with different content")]
-pub struct ConflictingDuplicate;
+/// Why a diff cannot be made.
+#[derive(Debug, Error)]
+pub enum DiffError {
+    /// One body has the same key twice with different content, so neither can be believed.
+    #[error("the same key stands twice in one answer, with different content")]
+    Conflict {
+        /// The later of the two.
+        text: Vec<u8>,
+        /// Its place in the body.
+        offset: u64,
+    },
+    /// A temporary file cannot be read or written.
+    #[error("{0}")]
+    Spool(#[from] io::Error),
+}
 
 /// What a poll found, in records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,13 +116,19 @@ impl Tally {
 #[derive(Debug)]
 pub struct Diff {
     known: Known,
-    present_before: u64,
-    /// Per position, whether the body has listed it.
-    seen: Vec<bool>,
-    /// Positions in the order of the body.
-    order: Vec<u32>,
-    /// The position that the next element is expected to have.
-    next: usize,
+    /// Positions of the known records that the body has listed.
+    listed: Positions,
+    window: Window,
+    /// By how many more elements were not found in the window than were.
+    misses: u32,
+    /// All elements, once the window does not suffice.
+    index: Option<ElementIndex>,
+    /// Where the index last found one.
+    indexed: Option<u64>,
+    order: Order,
+    /// The keys that the body has listed, where nothing was known before.
+    first_sights: KeyFilter,
+    unplaced: Unplaced,
     /// Rejected keys with the bytes they came with.
     rejected: HashMap<u128, u64>,
     tally: Tally,
@@ -107,137 +144,297 @@ pub struct Conclusion {
     /// The missing records as they were known.
     pub missing: Vec<KnownRecord>,
     known: Known,
-    order: Vec<u32>,
+    listed: Positions,
+    order: Order,
+    /// Whether what is missing has gone.
+    removals: bool,
 }
 
 impl Diff {
-    /// Against what is known.
+    /// Against what is known. `folder` is for temporary files.
     #[must_use]
-    pub fn new(known: Known) -> Self {
-        let seen = vec![false; known.records().len()];
-        let present_before = known.present();
+    pub fn new(known: Known, folder: &Path) -> Self {
         Self {
-            known,
-            present_before,
-            seen,
-            order: Vec::new(),
-            next: 0,
+            listed: Positions::none_of(known.count()),
+            window: Window::new(known.clone()),
+            misses: 0,
+            index: None,
+            indexed: None,
+            order: Order::new(known.clone(), folder),
+            first_sights: KeyFilter::default(),
+            unplaced: Unplaced::new(folder),
             rejected: HashMap::new(),
             tally: Tally::default(),
+            known,
         }
     }
 
-    /// Whether these bytes are the ones expected next. If so the record is unchanged and done with.
-    pub fn recognize(&mut self, element: u64) -> bool {
-        let position = self.next;
-        let expected =
-            self.known.get(position).is_some_and(|record| record.element == element && element != 0 && !record.removed);
-        if !expected || self.seen[position] {
-            return false;
-        }
-        self.list(position);
-        self.tally.unchanged += 1;
-        true
-    }
-
-    /// Says what a decoded record is. `file` is asked for the partition and the time of first sight of a new one.
+    /// Whether these bytes are those of a known record that the body has not listed yet. If so the record is unchanged and
+    /// done with.
     ///
     /// # Errors
     ///
-    /// [`ConflictingDuplicate`] if the body already had the key, with another value.
+    /// If the known records cannot be read.
+    pub fn recognize(&mut self, element: u64) -> io::Result<bool> {
+        if element == 0 || self.known.count() == 0 {
+            return Ok(false);
+        }
+        let listed = &self.listed;
+        let is_it = |position: u64, record: &KnownRecord| {
+            record.element == element && !record.removed && !listed.contains(position)
+        };
+        let expected = self.window.expected()?.filter(|(position, record)| is_it(*position, record));
+        let found = match expected {
+            Some((position, record)) => Some((position, *record)),
+            None if self.index.is_none() => self.window.find(is_it),
+            None => None,
+        };
+        if let Some((position, record)) = found {
+            self.misses = self.misses.saturating_sub(1);
+            self.window.pass(position);
+            return self.recognized(position, &record);
+        }
+        self.misses += 1;
+        if self.index.is_none() && self.misses > MISSES_MAX {
+            self.index = Some(ElementIndex::new(&self.known, &self.listed)?);
+        }
+        let Some(index) = &self.index else { return Ok(false) };
+        let Some((position, record)) = index.find(element, &self.listed)? else { return Ok(false) };
+        // Two neighbours: the order is the known one again, from here on.
+        if self.indexed.replace(position) == position.checked_sub(1) {
+            self.window.seek(position + 1);
+        }
+        self.recognized(position, &record)
+    }
+
+    fn recognized(&mut self, position: u64, record: &KnownRecord) -> io::Result<bool> {
+        self.listed.insert(position);
+        self.order.follow(position, record)?;
+        self.tally.unchanged += 1;
+        Ok(true)
+    }
+
+    /// Says what a decoded record is. `file` is asked for the partition and the time of first sight of one that may be new.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Conflict`] if the body already had the key, with another value.
     pub fn classify(
         &mut self,
         sighting: Sighting,
+        slice: RecordSlice<'_>,
         file: impl FnOnce() -> Filed,
-    ) -> Result<Verdict, ConflictingDuplicate> {
+    ) -> Result<Verdict, DiffError> {
         if self.rejected.contains_key(&sighting.key) {
-            return Err(ConflictingDuplicate);
+            return Err(conflict(slice));
         }
-        let Some(position) = self.known.find(sighting.key) else { return Ok(self.add(sighting, file())) };
-        let Some(record) = self.known.get_mut(position) else { return Err(ConflictingDuplicate) };
-        let equal = record.digest == sighting.digest && !record.removed;
-        if self.seen[position] {
-            self.tally.repeated += 1;
-            return if equal { Ok(Verdict::Repeated) } else { Err(ConflictingDuplicate) };
+        if let Some((position, record)) = self.find_near(sighting.key)? {
+            self.window.pass(position);
+            return Ok(self.known_as(position, &record, sighting, None)?);
         }
-        let was_open = record.open && !record.removed;
-        let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
-        let returned = std::mem::replace(&mut record.removed, false);
-        record.element = sighting.element;
-        record.digest = sighting.digest;
-        record.open = sighting.open;
-        self.list(position);
-        let (count, verdict) = match (equal, returned) {
-            (true, _) => (&mut self.tally.equal, Verdict::Unchanged),
-            (false, true) => (&mut self.tally.added, Verdict::Added(filed)),
-            (false, false) => (&mut self.tally.changed, Verdict::Changed(filed)),
-        };
-        *count += 1;
-        Ok(verdict)
+        // Where nothing was known, only a key that was listed already is not new.
+        if self.known.count() == 0 && !self.first_sights.insert(sighting.key) {
+            return Ok(self.add(sighting, file(), None)?);
+        }
+        self.wait(sighting, Some(file()), slice)?;
+        Ok(Verdict::Waits)
     }
 
     /// Notes a record that could not be a row. If its key is known it has not gone: its last good version stays.
     ///
     /// # Errors
     ///
-    /// [`ConflictingDuplicate`] if the body already had the key, with other bytes.
-    pub fn reject(&mut self, key: Option<u128>, element: u64) -> Result<(), ConflictingDuplicate> {
+    /// [`DiffError::Conflict`] if the body already had the key, with other bytes.
+    pub fn reject(&mut self, key: Option<u128>, slice: RecordSlice<'_>) -> Result<(), DiffError> {
         self.tally.rejected += 1;
         let Some(key) = key else {
             self.tally.rejected_without_key += 1;
             return Ok(());
         };
-        match self.rejected.insert(key, element) {
-            Some(before) if before == element => return Ok(()),
-            Some(_) => return Err(ConflictingDuplicate),
+        match self.rejected.insert(key, slice.element) {
+            Some(before) if before == slice.element => return Ok(()),
+            Some(_) => return Err(conflict(slice)),
             None => {}
         }
-        match self.known.find(key) {
-            Some(position) if self.seen[position] => Err(ConflictingDuplicate),
-            Some(position) => {
-                self.list(position);
-                Ok(())
-            }
-            None => Ok(()),
+        if let Some((position, record)) = self.find_near(key)? {
+            self.window.pass(position);
+            self.listed.insert(position);
+            return Ok(self.order.append(&record)?);
         }
+        self.wait(Sighting { key, element: slice.element, digest: 0, open: false }, None, slice)
     }
 
-    /// Ends the diff: what the body did not list is missing.
+    /// The known record of this key, if it is in the window and not listed yet.
+    fn find_near(&mut self, key: u128) -> io::Result<Option<(u64, KnownRecord)>> {
+        self.window.expected()?;
+        let listed = &self.listed;
+        Ok(self.window.find(|position, record| record.key == key && !listed.contains(position)))
+    }
+
+    fn wait(&mut self, sighting: Sighting, filed: Option<Filed>, slice: RecordSlice<'_>) -> Result<(), DiffError> {
+        if let Some(index) = self.unplaced.find(sighting.key) {
+            let before = self.unplaced.get(index);
+            if before.filed.is_none() || filed.is_none() || before.sighting.digest != sighting.digest {
+                return Err(conflict(slice));
+            }
+            self.tally.repeated += 1;
+            return Ok(());
+        }
+        let text = self.unplaced.keep(slice.text)?;
+        let slot = self.order.reserve()?;
+        self.unplaced.add(Waiting { sighting, filed, slot, offset: slice.offset, text });
+        Ok(())
+    }
+
+    /// Whether so many records wait that it is time to [`place`](Self::place) them.
     #[must_use]
-    pub fn conclude(mut self) -> Conclusion {
-        let unseen = self.known.records().iter().zip(&self.seen).filter(|(record, seen)| !**seen && !record.removed);
-        let missing: Vec<_> = unseen.map(|(record, _)| *record).collect();
+    pub fn is_full(&self) -> bool {
+        self.unplaced.is_full()
+    }
+
+    /// Gives the records that wait their verdicts, by a look at all that the body has listed and at all that is known; those
+    /// that are added or changed come out, in the order of the body.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Conflict`] if the body already had one of the keys, with another value.
+    pub fn place(&mut self) -> Result<Vec<Placed>, DiffError> {
+        if self.unplaced.len() == 0 {
+            return Ok(Vec::new());
+        }
+        let repeated = self.find_repeated()?;
+        let places = self.find_places()?;
+        let mut placed = Vec::new();
+        for (index, waiting) in self.unplaced.take().into_iter().enumerate() {
+            let Waiting { sighting, filed, slot, text, .. } = waiting;
+            if repeated.contains(index as u64) {
+                self.tally.repeated += 1;
+                continue;
+            }
+            let verdict = match (places.get(&index), filed) {
+                (Some((position, record)), Some(_)) => self.known_as(*position, record, sighting, Some(slot))?,
+                (Some((position, record)), None) => {
+                    self.listed.insert(*position);
+                    self.order.fill(slot, record)?;
+                    continue;
+                }
+                (None, Some(filed)) => self.add(sighting, filed, Some(slot))?,
+                (None, None) => continue,
+            };
+            if verdict != Verdict::Unchanged {
+                placed.push(Placed { verdict, text });
+            }
+        }
+        Ok(placed)
+    }
+
+    /// The text of a record that was placed.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn text(&mut self, placed: &Placed) -> io::Result<Vec<u8>> {
+        self.unplaced.text(placed.text)
+    }
+
+    /// Those that wait and that the body has listed already, with the same value.
+    fn find_repeated(&mut self) -> Result<Positions, DiffError> {
+        let mut repeated = Positions::none_of(self.unplaced.len() as u64);
+        for record in self.order.listed()? {
+            let record = record?;
+            let Some(index) = self.unplaced.find(record.key) else { continue };
+            let Waiting { sighting, filed, offset, text, .. } = *self.unplaced.get(index);
+            if filed.is_none() || sighting.digest != record.digest {
+                return Err(DiffError::Conflict { text: self.unplaced.text(text)?, offset });
+            }
+            repeated.insert(index as u64);
+        }
+        Ok(repeated)
+    }
+
+    /// The known records that those who wait are, with their positions.
+    fn find_places(&self) -> io::Result<HashMap<usize, (u64, KnownRecord)>> {
+        let mut places = HashMap::new();
+        for (position, record) in (0..).zip(self.known.records()) {
+            let record = record?;
+            if !self.listed.contains(position)
+                && let Some(index) = self.unplaced.find(record.key)
+            {
+                places.insert(index, (position, record));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Lists a known record as it is seen now, in its slot or behind what is listed.
+    fn known_as(
+        &mut self,
+        position: u64,
+        record: &KnownRecord,
+        sighting: Sighting,
+        slot: Option<Slot>,
+    ) -> io::Result<Verdict> {
+        let Sighting { element, digest, open, .. } = sighting;
+        self.listed.insert(position);
+        let now = KnownRecord { element, digest, open, removed: false, ..*record };
+        match slot {
+            Some(slot) => self.order.fill(slot, &now)?,
+            None => self.order.append(&now)?,
+        }
+        let was_open = record.open && !record.removed;
+        let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
+        let (count, verdict) = match (record.digest == digest, record.removed) {
+            (true, false) => (&mut self.tally.equal, Verdict::Unchanged),
+            (_, true) => (&mut self.tally.added, Verdict::Added(filed)),
+            (false, false) => (&mut self.tally.changed, Verdict::Changed(filed)),
+        };
+        *count += 1;
+        Ok(verdict)
+    }
+
+    fn add(&mut self, sighting: Sighting, filed: Filed, slot: Option<Slot>) -> io::Result<Verdict> {
+        let Sighting { key, element, digest, open } = sighting;
+        let Filed { partition, first_seen_at, .. } = filed;
+        let record = KnownRecord { key, element, digest, first_seen_at, partition, open, removed: false };
+        match slot {
+            Some(slot) => self.order.fill(slot, &record)?,
+            None => self.order.append(&record)?,
+        }
+        self.tally.added += 1;
+        Ok(Verdict::Added(filed))
+    }
+
+    /// Ends the diff, once nothing waits any more: what the body did not list is missing.
+    ///
+    /// # Errors
+    ///
+    /// If the known records cannot be read.
+    pub fn conclude(mut self) -> io::Result<Conclusion> {
+        debug_assert!(self.unplaced.len() == 0, "records wait to be placed");
+        let missing = unlisted(&self.known, &self.listed)
+            .filter(|record| !record.as_ref().is_ok_and(|record| record.removed))
+            .collect::<io::Result<Vec<_>>>()?;
         self.tally.removed = missing.len() as u64;
-        Conclusion {
+        Ok(Conclusion {
             tally: self.tally,
-            present_before: self.present_before,
+            present_before: self.known.present(),
             missing,
             known: self.known,
+            listed: self.listed,
             order: self.order,
-        }
+            removals: false,
+        })
     }
+}
 
-    fn add(&mut self, sighting: Sighting, filed: Filed) -> Verdict {
-        let position = self.known.push(KnownRecord {
-            key: sighting.key,
-            element: sighting.element,
-            digest: sighting.digest,
-            first_seen_at: filed.first_seen_at,
-            partition: filed.partition,
-            open: sighting.open,
-            removed: false,
-        });
-        self.seen.push(false);
-        self.list(position);
-        self.tally.added += 1;
-        Verdict::Added(filed)
-    }
+fn conflict(slice: RecordSlice<'_>) -> DiffError {
+    DiffError::Conflict { text: slice.text.to_vec(), offset: slice.offset }
+}
 
-    fn list(&mut self, position: usize) {
-        self.seen[position] = true;
-        self.order.push(position as u32);
-        self.next = position + 1;
-    }
+/// The known records that are not listed.
+fn unlisted<'a>(known: &Known, listed: &'a Positions) -> impl Iterator<Item = io::Result<KnownRecord>> + use<'a> {
+    let all = if listed.count() < known.count() { known.count() } else { 0 };
+    (0..).zip(known.stream(0, all)).filter(|(position, _)| !listed.contains(*position)).map(|(_, record)| record)
 }
 
 impl Conclusion {
@@ -249,27 +446,37 @@ impl Conclusion {
 
     /// Takes what is missing for gone, once that is committed.
     pub fn settle_removals(&mut self) {
-        for missing in &self.missing {
-            if let Some(record) = self.known.find(missing.key).and_then(|position| self.known.get_mut(position)) {
-                record.removed = true;
-                record.element = 0;
-            }
-        }
+        self.removals = !self.missing.is_empty();
     }
 
-    /// The records as they are known after the poll, in the order in which it listed them.
-    pub fn known_in_order(&self) -> impl Iterator<Item = &KnownRecord> {
-        self.known.in_order(&self.order)
+    /// The records as they are known after the poll: in the order in which it listed them, and then the others.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, or, each by itself, written before.
+    pub fn known_in_order(&mut self) -> io::Result<impl Iterator<Item = io::Result<KnownRecord>>> {
+        let removals = self.removals;
+        let settled = move |record: KnownRecord| {
+            let goes = removals && !record.removed;
+            KnownRecord {
+                removed: record.removed || removals,
+                element: if goes { 0 } else { record.element },
+                ..record
+            }
+        };
+        let others = unlisted(&self.known, &self.listed).map(move |record| record.map(settled));
+        Ok(self.order.listed()?.chain(others))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, env::temp_dir};
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::diff::KnownMap;
 
     const NEW: Filed = Filed { partition: EventPartition(9), first_seen_at: 90, was_open: false };
 
@@ -289,78 +496,160 @@ mod tests {
         Sighting { key, element: value * 10, digest: value, open: false }
     }
 
-    /// What is known once a poll is committed.
-    fn known_after(mut conclusion: Conclusion) -> Known {
-        conclusion.settle_removals();
-        Known::new(conclusion.known_in_order().copied().collect())
+    /// A slice of these bytes; its text and place are for messages only.
+    fn slice(element: u64) -> RecordSlice<'static> {
+        RecordSlice { text: b"text", element, offset: 7 }
     }
 
-    /// Runs a poll that lists these keys with these values.
-    fn poll(known: Known, body: &[(u128, u64)]) -> Result<Conclusion, ConflictingDuplicate> {
-        let mut diff = Diff::new(known);
-        for &(key, value) in body {
-            if !diff.recognize(value * 10) {
-                diff.classify(sighting(key, value), || NEW)?;
-            }
-        }
-        Ok(diff.conclude())
+    fn classify(diff: &mut Diff, sighting: Sighting) -> Verdict {
+        diff.classify(sighting, slice(sighting.element), || NEW).unwrap()
+    }
+
+    fn is_conflict<T>(result: Result<T, DiffError>) -> bool {
+        matches!(result, Err(DiffError::Conflict { text, offset: 7 }) if text == b"text")
+    }
+
+    fn known_of(records: impl IntoIterator<Item = KnownRecord>) -> Known {
+        let mut map = KnownMap::default();
+        records.into_iter().for_each(|record| _ = map.push(record));
+        map.into_known(&temp_dir()).unwrap()
     }
 
     fn known(values: &[(u128, u64)]) -> Known {
-        Known::new(values.iter().map(|&(key, value)| record(key, value)).collect())
+        known_of(values.iter().map(|&(key, value)| record(key, value)))
+    }
+
+    fn diff(known: Known) -> Diff {
+        Diff::new(known, &temp_dir())
+    }
+
+    /// What is known once a poll is committed.
+    fn known_after(mut conclusion: Conclusion) -> Known {
+        conclusion.settle_removals();
+        known_of(conclusion.known_in_order().unwrap().map(|record| record.unwrap()))
+    }
+
+    /// Runs a poll that lists these keys with these values.
+    fn poll(known: Known, body: &[(u128, u64)]) -> Result<Conclusion, DiffError> {
+        let mut diff = diff(known);
+        for &(key, value) in body {
+            if !diff.recognize(value * 10)? {
+                diff.classify(sighting(key, value), slice(value * 10), || NEW)?;
+            }
+        }
+        diff.place()?;
+        Ok(diff.conclude()?)
     }
 
     #[test]
     fn each_record_gets_its_verdict() {
-        let mut diff = Diff::new(known(&[(1, 101), (2, 102), (3, 103)]));
-        assert!(diff.recognize(1010));
-        assert!(!diff.recognize(2020));
+        let mut diff = diff(known(&[(1, 101), (2, 102), (3, 103)]));
+        assert!(diff.recognize(1010).unwrap());
+        assert!(!diff.recognize(2020).unwrap());
         let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
-        assert_eq!(diff.classify(sighting(2, 202), || NEW), Ok(Verdict::Changed(filed)));
+        assert_eq!(classify(&mut diff, sighting(2, 202)), Verdict::Changed(filed));
         let reformatted = Sighting { element: 7, ..sighting(3, 103) };
-        assert_eq!(diff.classify(reformatted, || NEW), Ok(Verdict::Unchanged));
-        assert_eq!(diff.classify(sighting(4, 104), || NEW), Ok(Verdict::Added(NEW)));
-        assert_eq!(diff.classify(sighting(4, 104), || NEW), Ok(Verdict::Repeated));
-        let tally = diff.conclude().tally;
+        assert_eq!(classify(&mut diff, reformatted), Verdict::Unchanged);
+        assert_eq!(classify(&mut diff, sighting(4, 104)), Verdict::Waits);
+        assert_eq!(classify(&mut diff, sighting(4, 104)), Verdict::Waits);
+        assert_eq!(classify(&mut diff, sighting(1, 101)), Verdict::Waits);
+        let placed = diff.place().unwrap();
+        assert_eq!(placed.iter().map(|placed| placed.verdict).collect::<Vec<_>>(), [Verdict::Added(NEW)]);
+        assert_eq!(diff.text(&placed[0]).unwrap(), b"text");
+        let tally = diff.conclude().unwrap().tally;
         assert_eq!(
             (tally.unchanged, tally.changed, tally.equal, tally.added, tally.repeated, tally.removed),
-            (1, 1, 1, 1, 1, 0)
+            (1, 1, 1, 1, 2, 0)
         );
+    }
+
+    #[test]
+    fn where_nothing_was_known_records_are_new_at_once() {
+        let mut diff = diff(Known::default());
+        let values = shuffled(1000);
+        for (key, value) in &values {
+            assert!(!diff.recognize(10).unwrap());
+            assert_eq!(classify(&mut diff, sighting(*key, *value)), Verdict::Added(NEW));
+        }
+        let (key, value) = values[7];
+        assert_eq!(classify(&mut diff, sighting(key, value)), Verdict::Waits);
+        assert!(diff.place().unwrap().is_empty());
+        let conclusion = diff.conclude().unwrap();
+        assert_eq!((conclusion.tally.added, conclusion.tally.repeated), (1000, 1));
+        assert_eq!(known_after(conclusion).present(), 1000);
     }
 
     #[test]
     fn a_key_that_stands_twice_with_different_content_is_refused_however_far_apart() {
         let known_records = || known(&[(1, 101), (2, 102), (3, 103)]);
-        let bodies: [&[(u128, u64)]; 4] = [
+        let bodies: [&[(u128, u64)]; 5] = [
             &[(1, 101), (2, 102), (3, 103), (1, 201)],
             &[(1, 201), (2, 102), (3, 103), (1, 101)],
             &[(1, 101), (2, 102), (3, 103), (9, 1), (9, 2)],
+            &[(9, 1), (1, 101), (2, 102), (3, 103), (9, 2)],
             &[(3, 103), (1, 101), (2, 102), (3, 104)],
         ];
         for body in bodies {
-            assert!(poll(known_records(), body).is_err(), "{body:?}");
+            assert!(is_conflict(poll(known_records(), body)), "{body:?}");
+            assert!(is_conflict(poll(Known::default(), body)), "{body:?}");
         }
     }
 
     #[test]
     fn a_record_that_returns_goes_back_to_its_own_partition() {
         let gone = known_after(poll(known(&[(1, 101), (2, 102)]), &[(2, 102)]).unwrap());
-        assert_eq!(gone.present(), 1);
-        let mut diff = Diff::new(gone);
-        assert!(diff.recognize(1020));
+        assert_eq!((gone.present(), gone.count()), (1, 2));
+        let mut diff = diff(gone);
+        assert!(diff.recognize(1020).unwrap());
         let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
-        assert_eq!(diff.classify(sighting(1, 101), || NEW), Ok(Verdict::Added(filed)));
+        assert_eq!(classify(&mut diff, sighting(1, 101)), Verdict::Added(filed));
     }
 
     #[test]
     fn a_rejected_record_has_not_gone() {
-        let mut diff = Diff::new(known(&[(1, 101), (2, 102)]));
-        diff.reject(Some(1), 5).unwrap();
-        assert!(diff.recognize(1020));
-        assert_eq!(diff.reject(Some(2), 6), Err(ConflictingDuplicate));
-        let conclusion = diff.conclude();
+        let mut diff = diff(known(&[(1, 101), (2, 102)]));
+        diff.reject(Some(1), slice(5)).unwrap();
+        assert!(diff.recognize(1020).unwrap());
+        diff.reject(Some(2), slice(6)).unwrap();
+        assert!(is_conflict(diff.place()), "the body has listed it");
+
+        let mut diff = self::diff(known(&[(1, 101), (2, 102)]));
+        diff.reject(Some(1), slice(5)).unwrap();
+        diff.reject(Some(8), slice(8)).unwrap();
+        assert!(diff.recognize(1020).unwrap());
+        assert!(is_conflict(diff.classify(sighting(8, 1), slice(10), || NEW)));
+        assert!(diff.place().unwrap().is_empty());
+        let conclusion = diff.conclude().unwrap();
         assert_eq!((conclusion.tally.removed, conclusion.tally.rejected), (0, 2));
-        assert_eq!(known_after(conclusion).records()[0], record(1, 101));
+        let after: Vec<_> = known_after(conclusion).records().map(|record| record.unwrap()).collect();
+        assert_eq!(after, [record(1, 101), record(2, 102)]);
+    }
+
+    /// Keys that no order of a few is near to, so that the window and the index both have work.
+    fn shuffled(count: u64) -> Vec<(u128, u64)> {
+        let spread = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut values: Vec<(u128, u64)> =
+            (1..=count).map(|n| (u128::from(spread(n)) << 64 | u128::from(n), n)).collect();
+        values.sort_by_key(|(key, _)| *key);
+        values
+    }
+
+    #[test]
+    fn a_body_in_any_order_is_recognized_and_the_next_in_its_order() {
+        let values = shuffled(20_000);
+        let mut in_order = values.clone();
+        in_order.sort_by_key(|(_, value)| *value);
+        let rotated: Vec<_> = in_order[7_000..].iter().chain(&in_order[..7_000]).copied().collect();
+        let reversed: Vec<_> = in_order.iter().rev().copied().collect();
+        for body in [&in_order, &values, &rotated, &reversed] {
+            let conclusion = poll(known(&in_order), body).unwrap();
+            let Tally { unchanged, equal, added, changed, removed, .. } = conclusion.tally;
+            assert_eq!(unchanged + equal, 20_000);
+            assert!(equal < 2_000, "{equal} were decoded");
+            assert_eq!((added, changed, removed), (0, 0, 0));
+            let again = poll(known_after(conclusion), body).unwrap();
+            assert_eq!(again.tally, Tally { unchanged: 20_000, ..Tally::default() });
+        }
     }
 
     proptest! {
@@ -383,12 +672,12 @@ mod tests {
             prop_assert_eq!(tally.changed, changed as u64);
             prop_assert_eq!(tally.listed(), listed.len() as u64);
             // What is known afterwards recognises the same body from its bytes alone.
-            let mut again = Diff::new(known_after(conclusion));
+            let mut again = diff(known_after(conclusion));
             let mut once = std::collections::HashSet::new();
             for (key, value) in listed {
-                prop_assert!(!once.insert(key) || again.recognize(value * 10));
+                prop_assert!(!once.insert(key) || again.recognize(value * 10).unwrap());
             }
-            let tally = again.conclude().tally;
+            let tally = again.conclude().unwrap().tally;
             prop_assert_eq!(tally.added + tally.changed + tally.removed, 0);
         }
     }

@@ -105,8 +105,13 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
+    use std::env::temp_dir;
+
     use super::*;
-    use crate::diff::{Diff, Known, KnownRecord};
+    use crate::{
+        diff::{Diff, KnownMap, KnownRecord},
+        record::RecordSlice,
+    };
 
     /// A poll that lists `listed` of `known` records and `rejected` others.
     fn poll(known: u64, listed: u64, rejected: u64) -> Conclusion {
@@ -119,12 +124,16 @@ mod tests {
             open: false,
             removed: false,
         };
-        let mut diff = Diff::new(Known::new((0..known).map(record).collect()));
-        assert!((0..listed).all(|n| diff.recognize(n + 1)));
+        let mut records = KnownMap::default();
+        (0..known).map(record).for_each(|record| _ = records.push(record));
+        let mut diff = Diff::new(records.into_known(&temp_dir()).unwrap(), &temp_dir());
+        assert!((0..listed).all(|n| diff.recognize(n + 1).unwrap()));
         for n in 0..rejected {
-            diff.reject(Some(u128::from(known + n)), n).unwrap();
+            let slice = RecordSlice { text: b"text", element: n, offset: 0 };
+            diff.reject(Some(u128::from(known + n)), slice).unwrap();
         }
-        diff.conclude()
+        diff.place().unwrap();
+        diff.conclude().unwrap()
     }
 
     #[test]

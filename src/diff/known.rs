@@ -1,8 +1,9 @@
-//! The records that are known, by hash, in the order in which the last poll listed them.
+//! The records that are known, in a file, in the order in which the last poll listed them.
 //!
-//! 48 bytes a record, and 5 to 10 more once a record has to be found by key and not by its place.
+//! The file is read as a stream beside the body, and here and there at a position; what is held in memory does not grow with
+//! it.
 
-use hashbrown::HashTable;
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use crate::schema::EventPartition;
 
@@ -25,88 +26,174 @@ pub struct KnownRecord {
     pub removed: bool,
 }
 
-/// All known records of a resource.
-#[derive(Debug, Default)]
+/// Bytes of a record in a file.
+pub const KNOWN_RECORD_BYTES: usize = 16 + 8 + 8 + 8 + 4 + 1;
+/// Records read at a time.
+const READ_RECORDS: usize = 1024;
+
+const OPEN: u8 = 1;
+const REMOVED: u8 = 2;
+
+impl KnownRecord {
+    /// The record as it stands in a file: little-endian, without padding.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; KNOWN_RECORD_BYTES] {
+        let flags = if self.open { OPEN } else { 0 } | if self.removed { REMOVED } else { 0 };
+        let mut bytes = [0; KNOWN_RECORD_BYTES];
+        bytes[..16].copy_from_slice(&self.key.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.element.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.digest.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.first_seen_at.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.partition.0.to_le_bytes());
+        bytes[44] = flags;
+        bytes
+    }
+
+    /// The record that these bytes are.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; KNOWN_RECORD_BYTES]) -> Self {
+        let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let flags = bytes[44];
+        Self {
+            key: u128::from(number(0)) | u128::from(number(8)) << 64,
+            element: number(16),
+            digest: number(24),
+            first_seen_at: number(32) as i64,
+            partition: EventPartition(i32::from_le_bytes(std::array::from_fn(|byte| bytes[40 + byte]))),
+            open: flags & OPEN != 0,
+            removed: flags & REMOVED != 0,
+        }
+    }
+}
+
+/// The known records of a resource, each key once, removed ones included.
+#[derive(Debug, Clone, Default)]
 pub struct Known {
-    records: Vec<KnownRecord>,
-    /// Positions in `records` by key; built when first asked for.
-    by_key: Option<HashTable<u32>>,
+    /// None where nothing is known.
+    file: Option<Arc<File>>,
+    start: u64,
+    count: u64,
+    present: u64,
+    open: u64,
 }
 
 impl Known {
-    /// Of records in the order of the last poll, each key once.
-    #[must_use]
-    pub fn new(records: Vec<KnownRecord>) -> Self {
-        Self { records, by_key: None }
+    /// The `count` records that stand in a file from byte `start` on.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn new(file: File, start: u64, count: u64) -> io::Result<Self> {
+        let mut known = Self { file: Some(Arc::new(file)), start, count, present: 0, open: 0 };
+        for record in known.stream(0, count) {
+            known.count_present(&record?);
+        }
+        Ok(known)
     }
 
-    /// All records, removed ones included, in their order.
+    /// The same, counted already: `present` are listed by the API, and `open` of these are expected to change.
     #[must_use]
-    pub fn records(&self) -> &[KnownRecord] {
-        &self.records
+    pub fn counted(file: File, start: u64, count: u64, present: u64, open: u64) -> Self {
+        Self { file: Some(Arc::new(file)), start, count, present, open }
+    }
+
+    /// All records, removed ones included.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// Records that the API still lists.
     #[must_use]
     pub fn present(&self) -> u64 {
-        self.records.iter().filter(|record| !record.removed).count() as u64
+        self.present
     }
 
     /// Records that the API still lists and that are expected to change.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.records.iter().filter(|record| !record.removed && record.open).count() as u64
+        self.open
+    }
+
+    /// All records in their order.
+    pub fn records(&self) -> impl Iterator<Item = io::Result<KnownRecord>> {
+        self.stream(0, self.count)
     }
 
     /// The record at a position.
-    #[must_use]
-    pub fn get(&self, position: usize) -> Option<&KnownRecord> {
-        self.records.get(position)
+    pub(super) fn get(&self, position: u64) -> io::Result<KnownRecord> {
+        let mut bytes = [0; KNOWN_RECORD_BYTES];
+        let Some(file) = &self.file else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        file.read_exact_at(&mut bytes, self.start + position * KNOWN_RECORD_BYTES as u64)?;
+        Ok(KnownRecord::from_bytes(&bytes))
     }
 
-    /// The record at a position, to be updated. Its key must stay.
-    pub fn get_mut(&mut self, position: usize) -> Option<&mut KnownRecord> {
-        self.records.get_mut(position)
-    }
-
-    /// The position of the record with this key.
-    pub fn find(&mut self, key: u128) -> Option<usize> {
-        let records = &self.records;
-        let index = self.by_key.get_or_insert_with(|| index(records));
-        index.find(bucket(key), |&position| records[position as usize].key == key).map(|&position| position as usize)
-    }
-
-    /// Adds a record whose key is not known, and gives its position.
-    pub fn push(&mut self, record: KnownRecord) -> usize {
-        let position = self.records.len();
-        self.records.push(record);
-        if let Some(index) = &mut self.by_key {
-            let records = &self.records;
-            index.insert_unique(bucket(record.key), position as u32, |&at| bucket(records[at as usize].key));
+    /// The records from one position up to another.
+    pub(super) fn stream(&self, from: u64, to: u64) -> KnownStream {
+        let at = self.start + from * KNOWN_RECORD_BYTES as u64;
+        KnownStream {
+            file: self.file.clone(),
+            at,
+            left: to.min(self.count).saturating_sub(from),
+            buffer: Vec::new(),
+            taken: 0,
         }
-        position
     }
 
-    /// The records in the order in which `positions` lists them, each once; those that it does not list follow.
-    pub fn in_order<'a>(&'a self, positions: &'a [u32]) -> impl Iterator<Item = &'a KnownRecord> {
-        let mut listed = vec![false; self.records.len()];
-        for &position in positions {
-            listed[position as usize] = true;
-        }
-        let unlisted = self.records.iter().zip(listed).filter(|(_, listed)| !listed).map(|(record, _)| record);
-        positions.iter().map(|&position| &self.records[position as usize]).chain(unlisted)
+    fn count_present(&mut self, record: &KnownRecord) {
+        self.present += u64::from(!record.removed);
+        self.open += u64::from(!record.removed && record.open);
     }
 }
 
-fn index(records: &[KnownRecord]) -> HashTable<u32> {
-    let mut index = HashTable::with_capacity(records.len());
-    for (position, record) in records.iter().enumerate() {
-        index.insert_unique(bucket(record.key), position as u32, |&at| bucket(records[at as usize].key));
-    }
-    index
+/// Records of a file, one after the other.
+#[derive(Debug)]
+pub(super) struct KnownStream {
+    file: Option<Arc<File>>,
+    /// Offset of what is read next.
+    at: u64,
+    /// Records not yet read.
+    left: u64,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were given out.
+    taken: usize,
 }
 
-/// The key is a hash already.
-fn bucket(key: u128) -> u64 {
-    key as u64
+impl KnownStream {
+    /// Of `count` records from the beginning of a file.
+    pub(super) fn of(file: Arc<File>, count: u64) -> Self {
+        Self { file: Some(file), at: 0, left: count, buffer: Vec::new(), taken: 0 }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let records = READ_RECORDS.min(usize::try_from(self.left).unwrap_or(READ_RECORDS));
+        self.buffer.resize(records * KNOWN_RECORD_BYTES, 0);
+        self.taken = 0;
+        let Some(file) = &self.file else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        file.read_exact_at(&mut self.buffer, self.at)?;
+        self.at += self.buffer.len() as u64;
+        self.left -= records as u64;
+        Ok(())
+    }
+}
+
+impl Iterator for KnownStream {
+    type Item = io::Result<KnownRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.taken == self.buffer.len() {
+            if self.left == 0 {
+                return None;
+            }
+            if let Err(error) = self.fill() {
+                self.left = 0;
+                self.buffer.clear();
+                self.taken = 0;
+                return Some(Err(error));
+            }
+        }
+        let bytes = self.buffer[self.taken..].first_chunk()?;
+        self.taken += KNOWN_RECORD_BYTES;
+        Some(Ok(KnownRecord::from_bytes(bytes)))
+    }
 }

@@ -11,17 +11,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use arrow_array::RecordBatch;
 use bytes::Bytes;
+use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    FORMAT, Head, Lake, LakeError, Log, Replacement,
+    FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed,
+    claim::Claim,
     defect::{Defect, has},
     fold::Fold,
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
-    parquet_file::{self, Writer},
+    parquet_file::{self, Content, Writer, Written},
     spool::Spool,
     store::Listed,
 };
@@ -77,6 +80,27 @@ enum Reflected {
     Overtaken,
 }
 
+/// Closes a file of a projection.
+pub(super) fn close(writer: Writer, lake: &str) -> Result<Written, LakeError> {
+    let about = format!("{{\"format\":{FORMAT},\"lake\":\"{lake}\"}}");
+    writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))
+}
+
+/// Objects that are in the log as they were encoded, with the tables of their lists: what `current/` shows of a partition
+/// that has no other commit. By key.
+#[derive(Debug, Default)]
+pub struct Twins(BTreeMap<String, Vec<Written>>);
+
+impl Twins {
+    /// Takes an object that was committed.
+    pub fn add(&mut self, committed: Sealed, resource: &Resource) {
+        let files: Vec<Written> = std::iter::once(committed.written).chain(committed.lists).collect();
+        if files.len() == resource.tables().len() {
+            self.0.insert(committed.claim.key, files);
+        }
+    }
+}
+
 impl Index {
     /// The index in a file's bytes, or why it is not to be believed.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -118,11 +142,11 @@ impl<'a> Projection<'a> {
     ///
     /// If a commit cannot be read or an object not be written. What is there then is a mixture of partitions as they were
     /// and as they are, and the next run finds and mends it.
-    pub async fn advance(&self, log: &Log<'_>, head: &Head) -> Result<(), LakeError> {
+    pub async fn advance(&self, log: &Log<'_>, head: &Head, twins: &Twins) -> Result<(), LakeError> {
         let mut head = head.clone();
         let mut overtaken = 0;
         loop {
-            match self.reflect(&head).await? {
+            match self.reflect(&head, twins).await? {
                 Reflected::Already => return Ok(()),
                 Reflected::Written => {
                     let latest = log.head().await?;
@@ -147,7 +171,7 @@ impl<'a> Projection<'a> {
     }
 
     /// Projects up to `head`.
-    async fn reflect(&self, head: &Head) -> Result<Reflected, LakeError> {
+    async fn reflect(&self, head: &Head, twins: &Twins) -> Result<Reflected, LakeError> {
         let (index, _) = self.load_index().await?;
         if self.is_ahead(&index, head).await? {
             return Ok(Reflected::Already);
@@ -166,7 +190,7 @@ impl<'a> Projection<'a> {
             let after = if base.is_some() { index.seq } else { 0 };
             let since = commits.iter().filter(|commit| commit.partition == partition && commit.seq > after);
             let since = since.map(|commit| commit.key.clone()).collect();
-            let Some(projected) = self.project(partition, base, since, &there).await? else {
+            let Some(projected) = self.project(partition, base, since, &there, twins).await? else {
                 return Ok(Reflected::Overtaken);
             };
             index.objects.extend(projected);
@@ -277,36 +301,100 @@ impl<'a> Projection<'a> {
         base: Option<(String, File)>,
         commits: Vec<String>,
         there: &BTreeMap<String, Listed>,
+        twins: &Twins,
     ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
-        let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
-        let mut writers = self
-            .tables
-            .iter()
-            .map(|table| Writer::new(table.schema.clone(), spool.begin()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| LakeError::spool(&error))?;
-        fold.present_rows(|rows| {
-            self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| match table.rows {
-                TableRows::Records => writer.write(&rows),
-                TableRows::Elements(list) => writer.write(&flatten(&rows, self.resource, list, &table.schema)?),
-            })
-        })
-        .await?;
+        let folded = match (&base, commits.as_slice()) {
+            (None, [only]) => match twins.0.get(only) {
+                Some(twin) => Some(twin.clone()),
+                None => self.take_over(only, &spool).await?,
+            },
+            _ => None,
+        };
+        let folded = match folded {
+            Some(folded) => folded,
+            None => self.fold(base, commits, &spool).await?,
+        };
         let mut objects = BTreeMap::new();
-        for (table, writer) in self.tables.iter().zip(writers) {
+        for (table, written) in self.tables.iter().zip(folded) {
             let key = self.layout.current(&table.name, partition);
             let seen = there.get(&key).and_then(|object| object.etag.as_deref());
-            let Some(object) = self.replace(&key, writer, seen).await? else { return Ok(None) };
+            let Some(object) = self.replace(&key, written, seen).await? else { return Ok(None) };
             objects.insert(key, object);
         }
         Ok(Some(objects))
     }
 
+    /// What the tables hold of these commits.
+    async fn fold(
+        &self,
+        base: Option<(String, File)>,
+        commits: Vec<String>,
+        spool: &Spool,
+    ) -> Result<Vec<Written>, LakeError> {
+        let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
+        let mut writers = self.writers(&self.tables, spool)?;
+        fold.present_rows(|rows| {
+            self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| self.write(&rows, table, writer))
+        })
+        .await?;
+        self.close(writers)
+    }
+
+    /// The same of a partition's only commit: its rows are all there is, so that its object can stand in both layers. `None`
+    /// if it was written with other columns, or has not the bytes that were claimed.
+    async fn take_over(&self, commit: &str, spool: &Spool) -> Result<Option<Vec<Written>>, LakeError> {
+        let object = self.lake.store.fetch(commit, &self.spool).await?;
+        let io = |source| LakeError::io("read the copy of", commit, source);
+        let content = Content::open(commit, object.try_clone().map_err(io)?)?;
+        if content.schema().fields() != self.resource.arrow_schema().fields() {
+            return Ok(None);
+        }
+        let (records, lists) = self.tables.split_at(1);
+        debug_assert_eq!(records[0].rows, TableRows::Records);
+        let object = parquet_file::as_it_is(object).map_err(io)?;
+        if self.claimed_sha256(commit).await?.as_ref() != Some(&object.sha256) {
+            return Ok(None);
+        }
+        let mut written = vec![object];
+        let mut writers = self.writers(lists, spool)?;
+        if !writers.is_empty() {
+            for rows in content.batches(None)? {
+                let rows = rows?;
+                for (table, writer) in lists.iter().zip(&mut writers) {
+                    self.write(&rows, table, writer).map_err(|error| LakeError::spool(&error))?;
+                }
+            }
+        }
+        written.extend(self.close(writers)?);
+        Ok(Some(written))
+    }
+
+    async fn claimed_sha256(&self, commit: &str) -> Result<Option<String>, LakeError> {
+        let Some((_, seq)) = self.layout.parse_commit(commit) else { return Ok(None) };
+        let key = self.layout.claim(seq);
+        let Some(bytes) = self.lake.store.get(&key).await? else { return Ok(None) };
+        Claim::parse(&key, &bytes).map(|claim| Some(claim.sha256))
+    }
+
+    fn writers(&self, tables: &[Table], spool: &Spool) -> Result<Vec<Writer>, LakeError> {
+        let writers = tables.iter().map(|table| Writer::new(table.schema.clone(), spool.begin()));
+        writers.collect::<Result<_, _>>().map_err(|error| LakeError::spool(&error))
+    }
+
+    fn write(&self, rows: &RecordBatch, table: &Table, writer: &mut Writer) -> Result<(), ParquetError> {
+        match table.rows {
+            TableRows::Records => writer.write(rows),
+            TableRows::Elements(list) => writer.write(&flatten(rows, self.resource, list, &table.schema)?),
+        }
+    }
+
+    fn close(&self, writers: Vec<Writer>) -> Result<Vec<Written>, LakeError> {
+        writers.into_iter().map(|writer| close(writer, &self.lake.identity.id)).collect()
+    }
+
     /// Replaces an object, where the store can only if it is still the one that was `seen`.
-    async fn replace(&self, key: &str, writer: Writer, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
-        let about = format!("{{\"format\":{FORMAT},\"lake\":\"{}\"}}", self.lake.identity.id);
-        let mut written = writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))?;
+    async fn replace(&self, key: &str, mut written: Written, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
         let replacement = if self.replaces_on_condition() && written.size <= CONDITIONAL_BYTES_MAX {
             let mut bytes = Vec::with_capacity(written.size as usize);
             written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;

@@ -9,17 +9,19 @@ use std::{collections::HashMap, path::Path};
 use super::{
     Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
     claim::Claim,
+    current,
+    encoder::Encoder,
     footer::COMMIT_KEY,
     layout::Layout,
     log::key_columns,
     parquet_file::{Writer, Written},
-    spool::{Spool, Spooled},
+    spool::Spool,
 };
 use crate::{
     decode::{Columns, Operation, Row, Stamp},
     diff::Filed,
     record::Body,
-    schema::{EventPartition, Resource},
+    schema::{EventPartition, Resource, Table},
 };
 
 /// Rows of one draft collected before they are encoded.
@@ -32,9 +34,8 @@ const ROW_BYTES: usize = 256;
 const HELD_ROWS_MAX: usize = 64 << 10;
 /// Text likewise.
 const HELD_TEXT_BYTES_MAX: usize = 16 << 20;
-/// Encoded bytes that all drafts together hold in memory before the largest gives its rows up to its file.
-const MEMORY_BYTES_MAX: usize = 16 << 20;
-/// Size from which on an object takes no more rows. It has to be held in memory once, to be written in one request.
+/// Size of its rows from which on an object takes no more. It has to be held in memory once, to be written in one request,
+/// and is mostly a fraction of this.
 const OBJECT_BYTES_MAX: usize = 64 << 20;
 
 /// What a row does to the figures of the cursor.
@@ -65,7 +66,9 @@ pub struct PollFacts {
 #[derive(Debug)]
 pub struct Sealed {
     pub(super) claim: Claim,
-    pub(super) content: Spooled,
+    pub(super) written: Written,
+    /// Files of the tables of its lists, if they were encoded.
+    pub(super) lists: Vec<Written>,
     /// What its footer says.
     pub commit: Commit,
     /// Its rows, by what was observed.
@@ -100,6 +103,10 @@ pub struct Drafts {
     layout: Layout,
     head: Head,
     spool: Spool,
+    /// Writes the objects, in the order of the drafts; started with the first rows.
+    encoder: Option<Encoder>,
+    /// Drafts that the encoder has begun.
+    begun: usize,
     poll_id: String,
     observed_at: i64,
     drafts: Vec<Draft>,
@@ -116,7 +123,9 @@ struct Draft {
     partition: EventPartition,
     kind: CommitKind,
     columns: Columns,
-    writer: Writer,
+    /// Rows that were given to the encoder, and their size before that.
+    encoded_rows: u64,
+    encoded_bytes: usize,
     effect: Effect,
     counts: RowCounts,
 }
@@ -141,6 +150,8 @@ impl Drafts {
             resource: resource.clone(),
             head,
             spool: Spool::new(spool).map_err(|error| LakeError::spool(&error))?,
+            encoder: None,
+            begun: 0,
             poll_id: poll_id.to_owned(),
             observed_at,
             drafts: Vec::new(),
@@ -217,7 +228,9 @@ impl Drafts {
     /// # Errors
     ///
     /// If the spool folder cannot be written.
-    pub fn seal(self, poll: &PollFacts) -> Result<Vec<Sealed>, LakeError> {
+    pub fn seal(mut self, poll: &PollFacts) -> Result<Vec<Sealed>, LakeError> {
+        (0..self.drafts.len()).try_for_each(|index| self.encode(index))?;
+        let objects = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
         let count = self.drafts.len();
         let mut parent = self.head.sha256.clone();
         let mut cursor = Cursor {
@@ -225,14 +238,14 @@ impl Drafts {
             observed_at: self.observed_at,
             complete: false,
             body_bytes: poll.body.bytes,
-            body_sha256: poll.body.sha256.clone(),
+            body_hash: poll.body.hash.clone(),
             etag: poll.etag.clone(),
             newest_event_time: self.head.cursor.as_ref().and_then(|cursor| cursor.newest_event_time),
             known: poll.known_before,
             open: poll.open_before,
         };
         let mut sealed = Vec::with_capacity(count);
-        for (index, draft) in self.drafts.into_iter().enumerate() {
+        for (index, (draft, files)) in self.drafts.into_iter().zip(objects).enumerate() {
             cursor.complete = index + 1 == count;
             cursor.newest_event_time = cursor.newest_event_time.max(draft.effect.event_time);
             cursor.known = cursor.known.saturating_add_signed(draft.effect.known);
@@ -243,13 +256,13 @@ impl Drafts {
                 resource: self.resource.name.clone(),
                 seq: draft.seq,
                 kind: draft.kind,
-                rows: draft.rows(),
+                rows: draft.encoded_rows,
                 parent: parent.take(),
                 schema: self.resource.fingerprint(),
                 key: key_columns(&self.resource),
                 cursor: Some(cursor.clone()),
             };
-            let object = draft.seal(&self.layout, commit)?;
+            let object = draft.seal(files, &self.layout, commit)?;
             parent = Some(object.claim.sha256.clone());
             sealed.push(object);
         }
@@ -263,14 +276,13 @@ impl Drafts {
         let index = self.drafts.len();
         let seq = self.head.seq + 1 + index as u64;
         let columns = Columns::new(&self.resource);
-        let writer =
-            Writer::new(self.resource.arrow_schema(), self.spool.begin()).map_err(|error| LakeError::spool(&error))?;
         self.drafts.push(Draft {
             seq,
             partition,
             kind: self.kind,
             columns,
-            writer,
+            encoded_rows: 0,
+            encoded_bytes: 0,
             effect: Effect::default(),
             counts: RowCounts::default(),
         });
@@ -278,63 +290,73 @@ impl Drafts {
         Ok(index)
     }
 
+    /// What is encoded of each row. Where nothing was committed before, an object is all that there is of its partition, and
+    /// so what `current/` will show of it: with the tables of its lists, it is ready for that.
+    fn tables(&self) -> Vec<Table> {
+        let tables = self.resource.tables();
+        let count = if self.head.seq == 0 { tables.len() } else { 1 };
+        tables.into_iter().take(count).collect()
+    }
+
+    /// Gives the collected rows of a draft to the encoder, which has begun its file if there are none.
     fn encode(&mut self, index: usize) -> Result<(), LakeError> {
+        let encoder = match &self.encoder {
+            Some(encoder) => encoder,
+            None => self.encoder.insert(Encoder::start(self.resource.clone(), self.tables(), self.spool.clone())?),
+        };
+        while self.begun < self.drafts.len() {
+            encoder.begin();
+            self.begun += 1;
+        }
         let draft = &mut self.drafts[index];
+        if draft.columns.rows() == 0 {
+            return Ok(());
+        }
         self.held_rows -= draft.columns.rows();
         self.held_text_bytes -= draft.columns.text_bytes();
-        draft.encode().map_err(|error| LakeError::spool(&error))?;
-        if draft.writer.encoded_bytes() >= OBJECT_BYTES_MAX {
+        draft.encoded_rows += draft.columns.rows() as u64;
+        draft.encoded_bytes += draft.collected_bytes();
+        encoder.write(index, draft.columns.finish().map_err(|error| LakeError::spool(&error))?);
+        if draft.encoded_bytes >= OBJECT_BYTES_MAX {
             self.taking.remove(&draft.partition);
-            draft.writer.flush().map_err(|error| LakeError::spool(&error))?;
+            encoder.flush(index);
         }
-        self.keep_within_memory()
+        Ok(())
     }
 
     /// Where rows come for many partitions in turns, none gathers a batch of its own. The largest then goes to the file
     /// with its row group, so that an open one is not held for each partition.
     fn encode_largest(&mut self) -> Result<(), LakeError> {
-        let weight = |draft: &Draft| draft.columns.text_bytes() + draft.columns.rows() * ROW_BYTES;
-        let largest = self.drafts.iter().enumerate().max_by_key(|(_, draft)| weight(draft)).map(|(index, _)| index);
-        let Some(largest) = largest else { return Ok(()) };
+        let largest = self.drafts.iter().enumerate().max_by_key(|(_, draft)| draft.collected_bytes());
+        let Some((largest, _)) = largest else { return Ok(()) };
         self.encode(largest)?;
-        self.drafts[largest].writer.flush().map_err(|error| LakeError::spool(&error))
-    }
-
-    fn keep_within_memory(&mut self) -> Result<(), LakeError> {
-        let held: usize = self.drafts.iter().map(|draft| draft.writer.memory_bytes()).sum();
-        if held <= MEMORY_BYTES_MAX {
-            return Ok(());
+        if let Some(encoder) = &self.encoder {
+            encoder.flush(largest);
         }
-        match self.drafts.iter_mut().max_by_key(|draft| draft.writer.memory_bytes()) {
-            Some(largest) => largest.writer.flush().map_err(|error| LakeError::spool(&error)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
 impl Draft {
-    fn rows(&self) -> u64 {
-        self.writer.rows() + self.columns.rows() as u64
+    /// What the rows not yet encoded take up, roughly.
+    fn collected_bytes(&self) -> usize {
+        self.columns.text_bytes() + self.columns.rows() * ROW_BYTES
     }
 
-    fn encode(&mut self) -> Result<(), parquet::errors::ParquetError> {
-        let batch = self.columns.finish()?;
-        self.writer.write(&batch)
-    }
-
-    fn seal(mut self, layout: &Layout, commit: Commit) -> Result<Sealed, LakeError> {
-        if self.columns.rows() > 0 {
-            self.encode().map_err(|error| LakeError::spool(&error))?;
-        }
-        let (written, commit) = close(self.writer, commit)?;
+    fn seal(self, files: Vec<Writer>, layout: &Layout, commit: Commit) -> Result<Sealed, LakeError> {
+        let mut files = files.into_iter();
+        let rows = files.next().ok_or_else(|| LakeError::Spool("the encoder has lost a file".to_owned()))?;
+        let lake = commit.lake.clone();
+        let (written, commit) = close(rows, commit)?;
+        let lists = files.map(|file| current::close(file, &lake)).collect::<Result<Vec<_>, _>>()?;
         let claim = Claim {
             seq: self.seq,
             key: layout.commit(self.partition, self.seq),
             size: written.size,
-            sha256: written.sha256,
+            sha256: written.sha256.clone(),
             poll_id: commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone()).unwrap_or_default(),
         };
-        Ok(Sealed { claim, content: written.content, commit, counts: self.counts })
+        Ok(Sealed { claim, written, lists, commit, counts: self.counts })
     }
 }
 

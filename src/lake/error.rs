@@ -128,7 +128,7 @@ pub enum LakeError {
 }
 
 impl LakeError {
-    pub(super) fn spool(error: &(dyn std::error::Error + Send + Sync)) -> Self {
+    pub(crate) fn spool(error: &(dyn std::error::Error + Send + Sync)) -> Self {
         LakeError::Spool(error.to_string())
     }
 

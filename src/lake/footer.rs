@@ -59,8 +59,9 @@ pub struct Cursor {
     pub complete: bool,
     /// Length of the polled body.
     pub body_bytes: u64,
-    /// SHA-256 of the polled body, in hexadecimal.
-    pub body_sha256: String,
+    /// XXH3 of 128 bits of the polled body, in hexadecimal; its SHA-256 in the first commits that there were.
+    #[serde(alias = "body_sha256")]
+    pub body_hash: String,
     /// ETag of the body, where the server gave one.
     pub etag: Option<String>,
     /// Newest event time seen in any record, in microseconds since 1970 UTC.

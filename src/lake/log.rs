@@ -123,17 +123,15 @@ impl<'a> Log<'a> {
     ///
     /// [`LakeError::OutcomeUnknown`] if the store does not let us find out, and whatever else it fails with. A lost race
     /// is no error.
-    pub async fn commit(&self, sealed: &mut Sealed) -> Result<Outcome, LakeError> {
+    pub async fn commit(&self, sealed: &Sealed) -> Result<Outcome, LakeError> {
         let claim = &sealed.claim;
         let claimed = self.lake.store.create(&self.layout.claim(claim.seq), &claim.to_bytes()?).await?;
         if claimed != Creation::Ours && !has(Defect::IgnoresLostClaims) {
             return Ok(Outcome::Lost);
         }
         let mut bytes = Vec::with_capacity(claim.size as usize);
-        sealed
-            .content
-            .read_to_end(&mut bytes)
-            .map_err(|source| LakeError::io("read the copy of", &claim.key, source))?;
+        let mut content = sealed.written.content.clone();
+        content.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", &claim.key, source))?;
         match self.lake.store.create(&claim.key, &Bytes::from(bytes)).await? {
             Creation::Ours => Ok(Outcome::Committed(Head {
                 seq: claim.seq,

@@ -15,6 +15,7 @@ mod claim;
 mod current;
 pub(crate) mod defect;
 mod draft;
+mod encoder;
 mod error;
 mod fold;
 mod folder;
@@ -36,7 +37,7 @@ mod watched;
 mod wire;
 
 pub use bucket::S3Options;
-pub use current::Projection;
+pub use current::{Projection, Twins};
 pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
 pub use error::LakeError;
 pub use fold::last_rows;

@@ -3,11 +3,11 @@
 
 use std::{
     fs::File,
-    io::{Seek, Write},
+    io::{ErrorKind, Read, Seek, Write},
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
@@ -18,6 +18,7 @@ use parquet::{
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
         reader::ChunkReader,
     },
+    schema::types::ColumnPath,
 };
 use sha2::{Digest, Sha256};
 
@@ -29,19 +30,22 @@ use super::{
 
 /// Bytes of a row group, encoded. It bounds what an open file holds in memory.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
-/// Distinct values up to this many bytes a column are written as a dictionary; ids are all distinct and gain nothing.
+/// Distinct values up to this many bytes a column are written as a dictionary.
 const DICTIONARY_BYTES_MAX: usize = 256 << 10;
+/// The fastest: the next two cost half as much time again for files that are a few percent smaller.
+const ZSTD_LEVEL: i32 = 1;
+/// Bytes read at a time to be hashed.
+const HASHED_BYTES: usize = 128 << 10;
 /// Rows read at a time.
 const READ_ROWS: usize = 4096;
 
 /// A Parquet file that is being written.
 pub(super) struct Writer {
     file: ArrowWriter<Hashing>,
-    rows: u64,
 }
 
 /// A finished file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Written {
     pub content: Spooled,
     pub size: u64,
@@ -51,11 +55,11 @@ pub(super) struct Written {
 impl Writer {
     pub(super) fn new(schema: SchemaRef, segment: Segment) -> Result<Self, ParquetError> {
         let hashing = Hashing { segment, sha256: Sha256::new(), bytes: 0 };
-        Ok(Self { file: ArrowWriter::try_new(hashing, schema, Some(profile()?))?, rows: 0 })
+        let profile = profile(&schema)?;
+        Ok(Self { file: ArrowWriter::try_new(hashing, schema, Some(profile))? })
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
-        self.rows += batch.num_rows() as u64;
         self.file.write(batch)
     }
 
@@ -69,33 +73,56 @@ impl Writer {
         self.file.memory_size()
     }
 
-    /// Bytes that the file would have if it were closed.
-    pub(super) fn encoded_bytes(&self) -> usize {
-        self.file.bytes_written() + self.file.in_progress_size()
-    }
-
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Closes the file with one more entry in its footer.
     pub(super) fn close(mut self, key: &str, value: String) -> Result<Written, ParquetError> {
         self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
-        let Hashing { segment, sha256, bytes } = self.file.into_inner()?;
-        let sha256 = hex::encode(sha256.finalize());
-        Ok(Written { content: segment.finish()?, size: bytes, sha256 })
+        Ok(self.file.into_inner()?.finish()?)
     }
 }
 
-fn profile() -> Result<WriterProperties, ParquetError> {
-    Ok(WriterProperties::builder()
+/// A file as it is.
+pub(super) fn as_it_is(mut file: File) -> std::io::Result<Written> {
+    let sha256 = sha256_of_file(&mut file)?;
+    let size = file.metadata()?.len();
+    Ok(Written { content: Spooled::of(file, size), size, sha256 })
+}
+
+fn profile(schema: &Schema) -> Result<WriterProperties, ParquetError> {
+    let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by(concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build())
+        .set_created_by(concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned());
+    let mut path = Vec::new();
+    for field in schema.fields() {
+        for distinct in distinct_leaves(field, &mut path) {
+            properties = properties.set_column_dictionary_enabled(distinct, false);
+        }
+    }
+    Ok(properties.build())
+}
+
+/// Leaves of a column whose values hardly repeat: identifiers, amounts and times, but for those that are ours and the same
+/// all over a commit.
+fn distinct_leaves(field: &Field, path: &mut Vec<String>) -> Vec<ColumnPath> {
+    path.push(field.name().clone());
+    let leaves = match field.data_type() {
+        DataType::List(element) => {
+            path.push("list".to_owned());
+            let leaves = distinct_leaves(element, path);
+            path.pop();
+            leaves
+        }
+        DataType::Struct(fields) => fields.iter().flat_map(|field| distinct_leaves(field, path)).collect(),
+        _ if field.name().starts_with('_') => Vec::new(),
+        DataType::Decimal128(..) | DataType::Timestamp(..) => vec![ColumnPath::new(path.clone())],
+        DataType::Utf8 if field.name() == "id" || field.name().ends_with("_id") => vec![ColumnPath::new(path.clone())],
+        _ => Vec::new(),
+    };
+    path.pop();
+    leaves
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
@@ -106,22 +133,17 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 pub(super) fn sha256_of_file(file: &mut File) -> std::io::Result<String> {
     let mut sha256 = Sha256::new();
     file.rewind()?;
-    std::io::copy(file, &mut HashOnly(&mut sha256))?;
+    let mut buffer = vec![0; HASHED_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => sha256.update(&buffer[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
     file.rewind()?;
     Ok(hex::encode(sha256.finalize()))
-}
-
-struct HashOnly<'h>(&'h mut Sha256);
-
-impl Write for HashOnly<'_> {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        self.0.update(buffer);
-        Ok(buffer.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Counts and hashes what passes.
@@ -129,6 +151,13 @@ struct Hashing {
     segment: Segment,
     sha256: Sha256,
     bytes: u64,
+}
+
+impl Hashing {
+    fn finish(self) -> std::io::Result<Written> {
+        let sha256 = hex::encode(self.sha256.finalize());
+        Ok(Written { content: self.segment.finish()?, size: self.bytes, sha256 })
+    }
 }
 
 impl Write for Hashing {

@@ -97,6 +97,13 @@ impl Write for Segment {
     }
 }
 
+impl Spooled {
+    /// All of a file that is as long as this.
+    pub(super) fn of(file: File, length: u64) -> Self {
+        Self { file: Arc::new(file), extents: Vec::new().into_iter(), current: Extent { start: 0, length } }
+    }
+}
+
 impl Read for Spooled {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.length == 0 {

@@ -29,14 +29,13 @@ use super::{
 };
 use crate::{
     decode::{Decoder, Operation, Row, Stamp, key_hash},
-    diff::{Known, KnownRecord},
+    diff::{KNOWN_RECORD_BYTES, Known, KnownMap, KnownRecord},
     schema::{EventPartition, Resource},
 };
 
-const RECORD_BYTES: usize = 16 + 8 + 8 + 8 + 4 + 1;
 const CHECKSUM_BYTES: usize = 16;
-const OPEN: u8 = 1;
-const REMOVED: u8 = 2;
+/// Bytes of a cache read at a time.
+const READ_BYTES: usize = 1024 * KNOWN_RECORD_BYTES;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
@@ -80,7 +79,7 @@ pub async fn load_known(
 ) -> Result<(Known, bool), LakeError> {
     let resource = decoder.resource();
     let layout = Layout::new(resource, lake.identity.granularity);
-    let (cached, mut known) = cached(lake, decoder, head, spool).await?.unwrap_or_default();
+    let (mut cached, mut known) = cached(lake, decoder, head, spool).await?.unwrap_or_default();
     if has(Defect::TrustsStaleState) && cached.seq > 0 {
         return Ok((known, false));
     }
@@ -88,20 +87,25 @@ pub async fn load_known(
         if cached.sha256 == head.sha256 {
             return Ok((known, false));
         }
-        known = Known::default();
+        (cached, known) = Default::default();
     }
     let mut commits = commits_after(lake, &layout, cached.seq, head.seq).await?;
     if !follows(lake, &commits, &cached).await? {
         known = Known::default();
         commits = commits_after(lake, &layout, 0, head.seq).await?;
     }
+    let mut folded = KnownMap::default();
+    for record in known.records() {
+        folded.push(record.map_err(|error| LakeError::spool(&error))?);
+    }
     for CommitObject { partition, key, .. } in commits {
         let file = lake.store.fetch(&key, spool).await?;
         for batch in parquet_file::read_batches(&key, file, None)? {
-            fold(&mut known, &batch?, partition, resource, lake)
+            fold(&mut folded, &batch?, partition, resource, lake)
                 .ok_or_else(|| LakeError::damaged(&key, "holds rows that no commit of this resource has"))?;
         }
     }
+    let known = folded.into_known(spool).map_err(|error| LakeError::spool(&error))?;
     Ok((known, true))
 }
 
@@ -139,7 +143,7 @@ pub async fn save_known(
     lake: &Lake,
     decoder: &Decoder<'_>,
     head: &Head,
-    records: impl Iterator<Item = &KnownRecord>,
+    records: impl Iterator<Item = io::Result<KnownRecord>>,
     spool: &Path,
 ) -> Result<(), LakeError> {
     let key = Layout::new(decoder.resource(), lake.identity.granularity).state();
@@ -149,9 +153,9 @@ pub async fn save_known(
     lake.store.replace_from(&key, content, size).await.map(drop)
 }
 
-fn write<'r>(
+fn write(
     header: &[u8],
-    records: impl Iterator<Item = &'r KnownRecord>,
+    records: impl Iterator<Item = io::Result<KnownRecord>>,
     spool: &Path,
 ) -> io::Result<(Spooled, u64)> {
     let mut file = Spool::new(spool)?.begin();
@@ -165,7 +169,7 @@ fn write<'r>(
     put(header)?;
     put(b"\n")?;
     for record in records {
-        put(&encode(record))?;
+        put(&record?.to_bytes())?;
     }
     file.write_all(&checksum.digest128().to_le_bytes())?;
     Ok((file.finish()?, size + CHECKSUM_BYTES as u64))
@@ -183,7 +187,7 @@ async fn follows(lake: &Lake, commits: &[CommitObject], cached: &Head) -> Result
 
 /// Folds one batch of a commit in; `None` if it is not one.
 fn fold(
-    known: &mut Known,
+    known: &mut KnownMap,
     batch: &RecordBatch,
     partition: EventPartition,
     resource: &Resource,
@@ -251,52 +255,32 @@ pub(super) fn known_record(
 /// What a cache holds; `None` unless it is whole.
 fn read(file: File) -> Option<(Header, Known)> {
     let content = file.metadata().ok()?.len().checked_sub(CHECKSUM_BYTES as u64)?;
-    let mut file = BufReader::new(file);
+    let mut reader = BufReader::new(file);
     let mut line = Vec::new();
-    file.read_until(b'\n', &mut line).ok()?;
+    reader.read_until(b'\n', &mut line).ok()?;
     let header: Header = serde_json::from_slice(&line).ok()?;
     let mut checksum = Xxh3::new();
     checksum.update(&line);
-    let records = content.checked_sub(line.len() as u64)? / RECORD_BYTES as u64;
-    let mut known = Vec::with_capacity(records as usize);
-    for _ in 0..records {
-        let mut bytes = [0; RECORD_BYTES];
-        file.read_exact(&mut bytes).ok()?;
-        checksum.update(&bytes);
-        known.push(decode(&bytes)?);
+    let start = line.len() as u64;
+    let records = content.checked_sub(start)?;
+    if records % KNOWN_RECORD_BYTES as u64 != 0 {
+        return None;
     }
-    let mut stored = Vec::new();
-    file.read_to_end(&mut stored).ok()?;
+    let (mut left, mut present, mut open) = (records, 0, 0);
+    let mut buffer = vec![0; READ_BYTES];
+    while left > 0 {
+        let part = &mut buffer[..usize::try_from(left).map_or(READ_BYTES, |left| left.min(READ_BYTES))];
+        reader.read_exact(part).ok()?;
+        checksum.update(part);
+        for record in part.as_chunks().0.iter().map(KnownRecord::from_bytes).filter(|record| !record.removed) {
+            present += 1;
+            open += u64::from(record.open);
+        }
+        left -= part.len() as u64;
+    }
+    let mut stored = [0; CHECKSUM_BYTES];
+    reader.read_exact(&mut stored).ok()?;
     let whole = stored == checksum.digest128().to_le_bytes();
-    whole.then(|| (header, Known::new(known)))
-}
-
-fn encode(record: &KnownRecord) -> [u8; RECORD_BYTES] {
-    let flags = if record.open { OPEN } else { 0 } | if record.removed { REMOVED } else { 0 };
-    let mut bytes = [0; RECORD_BYTES];
-    bytes[..16].copy_from_slice(&record.key.to_le_bytes());
-    bytes[16..24].copy_from_slice(&record.element.to_le_bytes());
-    bytes[24..32].copy_from_slice(&record.digest.to_le_bytes());
-    bytes[32..40].copy_from_slice(&record.first_seen_at.to_le_bytes());
-    bytes[40..44].copy_from_slice(&record.partition.0.to_le_bytes());
-    bytes[44] = flags;
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Option<KnownRecord> {
-    let (key, rest) = bytes.split_first_chunk()?;
-    let (element, rest) = rest.split_first_chunk()?;
-    let (digest, rest) = rest.split_first_chunk()?;
-    let (first_seen_at, rest) = rest.split_first_chunk()?;
-    let (partition, rest) = rest.split_first_chunk()?;
-    let flags = *rest.first()?;
-    Some(KnownRecord {
-        key: u128::from_le_bytes(*key),
-        element: u64::from_le_bytes(*element),
-        digest: u64::from_le_bytes(*digest),
-        first_seen_at: i64::from_le_bytes(*first_seen_at),
-        partition: EventPartition(i32::from_le_bytes(*partition)),
-        open: flags & OPEN != 0,
-        removed: flags & REMOVED != 0,
-    })
+    let count = records / KNOWN_RECORD_BYTES as u64;
+    whole.then(|| (header, Known::counted(reader.into_inner(), start, count, present, open)))
 }

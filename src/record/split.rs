@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+
+use super::scan::ElementScan;
 
 /// The largest record taken, in bytes. A record of the API is a few hundred; a text without end must not fill memory.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -28,8 +29,8 @@ pub struct RecordSlice<'a> {
 pub struct Body {
     /// Length in bytes.
     pub bytes: u64,
-    /// SHA-256 in lower-case hexadecimal.
-    pub sha256: String,
+    /// XXH3 of 128 bits, in lower-case hexadecimal.
+    pub hash: String,
     /// Number of elements.
     pub records: u64,
 }
@@ -96,7 +97,6 @@ enum Place {
 }
 
 /// The cutter. Feed it every chunk with [`push`](Self::push), then ask it with [`finish`](Self::finish) whether that was all.
-#[derive(Debug)]
 pub struct Splitter {
     seed: u64,
     place: Place,
@@ -105,7 +105,7 @@ pub struct Splitter {
     carried: Vec<u8>,
     /// Offset in the body of the next chunk.
     received: u64,
-    sha256: Sha256,
+    hash: Xxh3,
     records: u64,
 }
 
@@ -119,7 +119,7 @@ impl Splitter {
             scan: ElementScan::default(),
             carried: Vec::new(),
             received: 0,
-            sha256: Sha256::new(),
+            hash: Xxh3::new(),
             records: 0,
         }
     }
@@ -134,7 +134,7 @@ impl Splitter {
         chunk: &[u8],
         mut each: impl FnMut(RecordSlice<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.sha256.update(chunk);
+        self.hash.update(chunk);
         let mut at = 0;
         while at < chunk.len() {
             if self.place == Place::Element {
@@ -156,8 +156,8 @@ impl Splitter {
         if self.place != Place::AfterArray {
             return Err(MalformedBody::Incomplete { at: self.received });
         }
-        let sha256 = hex::encode(self.sha256.finalize());
-        Ok(Body { bytes: self.received, sha256, records: self.records })
+        let hash = format!("{:032x}", self.hash.digest128());
+        Ok(Body { bytes: self.received, hash, records: self.records })
     }
 
     /// Takes one byte between elements, or none if an element begins there.
@@ -235,68 +235,6 @@ fn beginning(byte: u8) -> &'static str {
         b'n' => "`null`",
         0xef | 0xfe | 0xff => "text with a byte-order mark",
         _ => "something else",
-    }
-}
-
-/// Finds the end of one element, however many chunks it spans.
-#[derive(Debug, Default)]
-struct ElementScan {
-    depth: u32,
-    in_string: bool,
-    /// The last byte seen was a backslash that escapes the next.
-    escaped: bool,
-}
-
-struct Scanned {
-    taken: usize,
-    complete: bool,
-}
-
-impl ElementScan {
-    fn advance(&mut self, bytes: &[u8]) -> Scanned {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.in_string {
-                at = self.string(bytes, at);
-                continue;
-            }
-            match bytes[at] {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' if self.depth > 0 => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return Scanned { taken: at + 1, complete: true };
-                    }
-                }
-                // A bare string, number or literal has no bracket of its own: it ends where what follows it begins.
-                b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r' if self.depth == 0 => {
-                    return Scanned { taken: at, complete: true };
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        Scanned { taken: at, complete: false }
-    }
-
-    /// Takes bytes of a string, up to behind its closing quote.
-    fn string(&mut self, bytes: &[u8], at: usize) -> usize {
-        if self.escaped {
-            self.escaped = false;
-            return at + 1;
-        }
-        match memchr::memchr2(b'"', b'\\', &bytes[at..]) {
-            None => bytes.len(),
-            Some(found) => {
-                if bytes[at + found] == b'"' {
-                    self.in_string = false;
-                } else {
-                    self.escaped = true;
-                }
-                at + found + 1
-            }
-        }
     }
 }
 

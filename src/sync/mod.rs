@@ -27,7 +27,8 @@ use crate::{
     diff::{Conclusion, Filed, KnownRecord},
     error::Error,
     lake::{
-        self, Drafts, Effect, Head, Identity, Lake, Log, Outcome, PollFacts, Projection, Quarantine, Store,
+        self, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection, Quarantine, Store,
+        Twins,
         defect::{Defect, has},
     },
     schema::Resource,
@@ -106,7 +107,7 @@ impl<S: Source> ResourceSync<'_, S> {
         let head = log.settle(self.spool()).await?;
         report.head = head.seq;
         if head.seq > 0 {
-            projection.advance(&log, &head).await?;
+            projection.advance(&log, &head, &Twins::default()).await?;
         }
         let Some(observed) = self.observe(&head, early).await? else {
             tracing::info!(resource = self.resource.name, path = self.resource.path, "the API has no such endpoint");
@@ -127,7 +128,7 @@ impl<S: Source> ResourceSync<'_, S> {
             None => self.source.poll(self.resource).await?,
         };
         let Answer::Body(mut body) = answer else { return Ok(None) };
-        let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts);
+        let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts, self.spool());
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
         }
@@ -190,8 +191,18 @@ impl<S: Source> ResourceSync<'_, S> {
         observed: Observed,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
-        let Observed { poll, conclusion, drafts, body, etag, open_before, rebuilt, withheld, rejected, undocumented } =
-            observed;
+        let Observed {
+            poll,
+            mut conclusion,
+            drafts,
+            body,
+            etag,
+            open_before,
+            rebuilt,
+            withheld,
+            rejected,
+            undocumented,
+        } = observed;
         for status in &undocumented {
             tracing::warn!(
                 resource = self.resource.name,
@@ -207,31 +218,37 @@ impl<S: Source> ResourceSync<'_, S> {
         let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
         if has(Defect::KeepsStateTooEarly) {
-            lake::save_known(self.lake, &self.decoder(), &head, conclusion.known_in_order(), self.spool()).await?;
+            self.save_known(&head, &mut conclusion).await?;
         }
-        for mut sealed in drafts.seal(&facts)? {
-            match log.commit(&mut sealed).await? {
+        let mut twins = Twins::default();
+        for sealed in drafts.seal(&facts)? {
+            match log.commit(&sealed).await? {
                 Outcome::Committed(next) => head = next,
                 Outcome::Lost => return Ok(Written::Lost),
             }
             report.committed(head.seq, sealed.counts);
+            twins.add(sealed, self.resource);
         }
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
         let committed = head.seq > before;
         if committed || rebuilt {
-            // Takes the records known with it, so that their memory is free again for the projection.
             self.keep_known(&head, conclusion).await?;
         }
         if committed {
-            projection.advance(log, &head).await?;
+            projection.advance(log, &head, &twins).await?;
         }
         Ok(Written::All)
     }
 
     async fn keep_known(&self, head: &Head, mut conclusion: Conclusion) -> Result<(), Error> {
         conclusion.settle_removals();
-        Ok(lake::save_known(self.lake, &self.decoder(), head, conclusion.known_in_order(), self.spool()).await?)
+        self.save_known(head, &mut conclusion).await
+    }
+
+    async fn save_known(&self, head: &Head, conclusion: &mut Conclusion) -> Result<(), Error> {
+        let records = conclusion.known_in_order().map_err(|error| LakeError::spool(&error))?;
+        Ok(lake::save_known(self.lake, &self.decoder(), head, records, self.spool()).await?)
     }
 
     fn decoder(&self) -> Decoder<'_> {

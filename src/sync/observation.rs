@@ -2,15 +2,15 @@
 //!
 //! Nothing reaches the lake from here. Only a body that has been read to its end, and that the guards believe, is sealed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use super::ambient::PollStart;
 use crate::{
     decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash},
-    diff::{Conclusion, Diff, Filed, GuardRefusal, Known, Sighting, Verdict},
+    diff::{Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
     lake::{
-        Drafts, Effect, Quarantined,
+        Drafts, Effect, LakeError, Quarantined,
         defect::{Defect, has},
     },
     record::{Body, MalformedBody, RecordSlice, Splitter},
@@ -62,13 +62,13 @@ struct RecordReader<'r> {
 }
 
 impl<'r> Observation<'r> {
-    pub(super) fn new(decoder: Decoder<'r>, seed: Seed, known: Known, drafts: Drafts) -> Self {
+    pub(super) fn new(decoder: Decoder<'r>, seed: Seed, known: Known, drafts: Drafts, spool: &Path) -> Self {
         let reader = RecordReader {
             resource: decoder.resource(),
             decoder,
             seed,
             open_before: known.open(),
-            diff: Diff::new(known),
+            diff: Diff::new(known, spool),
             drafts,
             rejected: Vec::new(),
             rejected_bytes: 0,
@@ -84,12 +84,13 @@ impl<'r> Observation<'r> {
         pushed.map_err(|error| self.explain(error))
     }
 
-    pub(super) fn finish(self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
+    pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
         let body = self.splitter.finish()?;
+        self.reader.place()?;
         let RecordReader { open_before, diff, drafts, rejected, undocumented, .. } = self.reader;
         Ok(Observed {
             poll,
-            conclusion: diff.conclude(),
+            conclusion: diff.conclude().map_err(|error| LakeError::spool(&error))?,
             drafts,
             body,
             etag,
@@ -124,30 +125,48 @@ impl Observed {
 
 impl RecordReader<'_> {
     fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), Error> {
-        if self.diff.recognize(slice.element) {
+        if self.diff.recognize(slice.element).map_err(|error| LakeError::spool(&error))? {
             return Ok(());
         }
         match self.decoder.decode(slice.text) {
-            Ok(row) => self.decoded(&row, slice),
-            Err(Refusal::Malformed { at }) => Err(Error::MalformedRecord { offset: slice.offset, at }),
-            Err(Refusal::Rejected(rejection)) => self.reject(*rejection, slice),
+            Ok(row) => self.decoded(&row, slice)?,
+            Err(Refusal::Malformed { at }) => return Err(Error::MalformedRecord { offset: slice.offset, at }),
+            Err(Refusal::Rejected(rejection)) => self.reject(*rejection, slice)?,
         }
+        if self.diff.is_full() { self.place() } else { Ok(()) }
     }
 
     fn decoded(&mut self, row: &Row<'_>, slice: RecordSlice<'_>) -> Result<(), Error> {
         let key = row.key(self.resource).ok_or_else(|| Error::Bug("a decoded record has no key".to_owned()))?;
-        let open = row.is_open(self.resource);
         let event_time = row.event_time(self.resource);
         let sighting = Sighting {
             key: key_hash(self.seed, key),
             element: slice.element,
             digest: row.digest(self.resource, self.seed),
-            open,
+            open: row.is_open(self.resource),
         };
         let drafts = &self.drafts;
-        let verdict = self.diff.classify(sighting, || drafts.file(event_time));
-        match verdict.map_err(|_| duplicate(Some(key.1), slice))? {
-            Verdict::Unchanged | Verdict::Repeated => Ok(()),
+        let verdict = self.diff.classify(sighting, slice, || drafts.file(event_time));
+        let verdict = verdict.map_err(|error| self.explain(error))?;
+        self.draft_as(verdict, row)
+    }
+
+    /// Drafts the records that had to wait for their verdicts.
+    fn place(&mut self) -> Result<(), Error> {
+        let placed = self.diff.place().map_err(|error| self.explain(error))?;
+        for record in &placed {
+            let text = self.diff.text(record).map_err(|error| LakeError::spool(&error))?;
+            let row = self.decoder.decode(&text);
+            let row = row.map_err(|refusal| Error::Bug(format!("a record that was decoded cannot be: {refusal}")))?;
+            self.draft_as(record.verdict, &row)?;
+        }
+        Ok(())
+    }
+
+    fn draft_as(&mut self, verdict: Verdict, row: &Row<'_>) -> Result<(), Error> {
+        let (open, event_time) = (row.is_open(self.resource), row.event_time(self.resource));
+        match verdict {
+            Verdict::Unchanged | Verdict::Waits => Ok(()),
             Verdict::Added(filed) => {
                 self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
             }
@@ -172,10 +191,23 @@ impl RecordReader<'_> {
         Ok(self.drafts.append(operation, filed, row, effect)?)
     }
 
+    fn explain(&self, error: DiffError) -> Error {
+        match error {
+            DiffError::Spool(error) => LakeError::spool(&error).into(),
+            DiffError::Conflict { text, offset } => {
+                let key = match self.decoder.decode(&text) {
+                    Ok(row) => row.key(self.resource).map(|(_, key)| key.to_owned()),
+                    Err(Refusal::Rejected(rejection)) => rejection.key.map(|(_, key)| key),
+                    Err(Refusal::Malformed { .. }) => None,
+                };
+                Error::Duplicate { key: key.unwrap_or_default(), offset }
+            }
+        }
+    }
+
     fn reject(&mut self, rejection: Rejection, slice: RecordSlice<'_>) -> Result<(), Error> {
         let key = rejection.key.as_ref().map(|(column, key)| key_hash(self.seed, (*column, key)));
-        let rejected = self.diff.reject(key, slice.element);
-        rejected.map_err(|_| duplicate(rejection.key.as_ref().map(|(_, key)| key.as_str()), slice))?;
+        self.diff.reject(key, slice).map_err(|error| self.explain(error))?;
         self.rejected_bytes += slice.text.len();
         if self.rejected_bytes > REJECTED_BYTES_MAX {
             let rejected = self.rejected.len() as u64 + 1;
@@ -194,8 +226,4 @@ impl RecordReader<'_> {
         self.rejected.push((rejection, record));
         Ok(())
     }
-}
-
-fn duplicate(key: Option<&str>, slice: RecordSlice<'_>) -> Error {
-    Error::Duplicate { key: key.unwrap_or_default().to_owned(), offset: slice.offset }
 }

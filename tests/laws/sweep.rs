@@ -216,11 +216,13 @@ impl Scenario {
     fn sweep(&self) {
         let stage = stage();
         let cases = self.cases(&Place::new(stage.path().join("recorded")));
-        let (mut wrong, mut codes, mut duckdb) = (Vec::new(), BTreeMap::<_, usize>::new(), DuckDb::start());
+        let (mut wrong, mut codes) = (Vec::new(), BTreeMap::<_, usize>::new());
         let begun = Instant::now();
         for (number, cases) in cases.chunks(BATCH).enumerate() {
             let batch = Batch::new(stage.path().join(number.to_string()));
             let done = batch.run(self, cases);
+            // A new one each time: it remembers files that are gone.
+            let mut duckdb = DuckDb::start();
             let (left, mended) = (tiny::held(&mut duckdb, &batch.left()), tiny::held(&mut duckdb, &batch.mended()));
             let nothing = Held::default();
             for (number, case) in done.iter().enumerate() {

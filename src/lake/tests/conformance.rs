@@ -251,7 +251,7 @@ async fn a_lake_is_made_committed_to_and_projected() {
         let again = Lake::open(store).await.unwrap();
         assert_eq!(again.identity, lake.identity, "{name}");
         assert_eq!(Writer::of(&again).settle().await, head, "{name}");
-        assert_eq!(Writer::of(&again).known(&head).await.records().len(), 3, "{name}");
+        assert_eq!(Writer::of(&again).known(&head).await.count(), 3, "{name}");
         let layout = Layout::new(&resource("deposits"), Granularity::Month);
         assert_eq!(lake.store.list(&layout.log()).await.unwrap().len(), 3, "{name}");
     }

@@ -170,6 +170,9 @@ async fn a_lake_made_before_there_was_a_probe_opens() {
     let (deposits, folder) = (resource("deposits"), super::spool());
     let writer = Writer::of(&lake);
     let head = writer.commit("p1", &[(Added, 0, "a", 1)]).await;
-    Projection::new(&lake, &deposits, &folder).advance(&writer.log(), &head).await.unwrap();
+    Projection::new(&lake, &deposits, &folder)
+        .advance(&writer.log(), &head, &crate::lake::Twins::default())
+        .await
+        .unwrap();
     assert_eq!(writer.current().await, [("a".to_owned(), 1)]);
 }

@@ -27,7 +27,7 @@ pub(super) async fn verify(scope: &Scope<'_>, chain: &mut Chain, report: &mut Ve
         return Ok(());
     }
     let mut problems = Problems::of(&key);
-    chain.versions.compare(known.records(), &mut problems);
+    chain.versions.compare(&known, &mut problems)?;
     problems.findings().for_each(|finding| report.add(finding));
     Ok(())
 }

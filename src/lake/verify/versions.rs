@@ -25,14 +25,14 @@ use super::{
 };
 use crate::{
     decode::{Cell, Operation, Row, Stamp},
-    diff::{Known, KnownRecord},
+    diff::{Known, KnownMap, KnownRecord},
     schema::{EventPartition, Resource},
 };
 
 /// The last version of each record.
 #[derive(Default)]
 pub(super) struct Versions {
-    known: Known,
+    known: KnownMap,
     /// Of the record at the same position of `known`.
     last: Vec<Version>,
     commits: Vec<Facts>,
@@ -294,9 +294,10 @@ impl Versions {
     }
 
     /// Holds what a cache knows to what the commits come to. What the cache knows of exact bytes, no commit does.
-    pub(super) fn compare(&mut self, cached: &[KnownRecord], problems: &mut Problems<'_>) {
+    pub(super) fn compare(&mut self, cached: &Known, problems: &mut Problems<'_>) -> Result<(), LakeError> {
         let mut seen = vec![false; self.last.len()];
-        for record in cached {
+        for record in cached.records() {
+            let record = record.map_err(|error| LakeError::spool(&error))?;
             let found = self.known.find(record.key);
             let Some((position, known)) = found.and_then(|position| Some((position, *self.known.get(position)?)))
             else {
@@ -307,7 +308,7 @@ impl Versions {
             if std::mem::replace(&mut seen[position], true) {
                 problems.add(Law::State, "knows a record twice", || format!("one of commit {seq}"));
             }
-            if (KnownRecord { element: known.element, ..*record }) != known {
+            if (KnownRecord { element: known.element, ..record }) != known {
                 problems.add(Law::State, "knows a record otherwise", || format!("than commit {seq} has it"));
             }
         }
@@ -315,6 +316,7 @@ impl Versions {
             let seq = self.commits[self.last[missing].commit as usize].seq;
             problems.add(Law::State, "does not know a record", || format!("of commit {seq}"));
         }
+        Ok(())
     }
 
     fn count(&mut self, record: &KnownRecord, by: i64) {

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     lists::{KINDS, Kind, Record},
@@ -33,7 +33,7 @@ pub(super) struct Said {
     /// Number of the event.
     pub at: u64,
     pub bytes: u64,
-    pub sha256: String,
+    pub hash: String,
     /// Whether it was said to its end.
     pub whole: bool,
     /// Whether one key stands in it twice, with different content.
@@ -196,7 +196,7 @@ impl SimulatedApi {
             to: process.who.clone(),
             at: stage.note(&process.who, "poll", KINDS[kind].name, "answers", &body),
             bytes: body.len() as u64,
-            sha256: hex::encode(Sha256::digest(&body)),
+            hash: format!("{:032x}", xxh3_128(&body)),
             whole,
             contradicts_itself,
             accepts_removals: process.accepts_removals,

@@ -197,7 +197,7 @@ const CASES: &[Case] = &[
     ),
     ("a poll that goes on when it was complete", |plan| plan.cursor(1).complete = true, &[(Law::Cursor, 2)]),
     ("a poll that ends without its last commit is lawful", |plan| plan.cursor(2).complete = false, &[]),
-    ("a poll with two bodies", |plan| plan.cursor(2).body_sha256 = "y".into(), &[(Law::Cursor, 2)]),
+    ("a poll with two bodies", |plan| plan.cursor(2).body_hash = "y".into(), &[(Law::Cursor, 2)]),
     ("a poll with two lengths", |plan| plan.cursor(4).body_bytes = 8, &[(Law::Cursor, 4)]),
     ("a poll with two ETags", |plan| plan.cursor(4).etag = Some("e".into()), &[(Law::Cursor, 4)]),
     (

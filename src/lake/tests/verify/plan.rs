@@ -117,7 +117,7 @@ impl Plan {
                 observed_at,
                 complete: index + 1 == commits.len(),
                 body_bytes: 9,
-                body_sha256: "x".into(),
+                body_hash: "x".into(),
                 etag: None,
                 newest_event_time: Some(FIRST),
                 known: *known,
@@ -228,8 +228,11 @@ impl Plan {
         let head = log.head().await.unwrap();
         let decoder = Decoder::new(&self.resource, Zone::UTC);
         let (known, _) = crate::lake::load_known(lake, &decoder, &head, &spool()).await.unwrap();
-        crate::lake::save_known(lake, &decoder, &head, known.records().iter(), &spool()).await.unwrap();
-        Projection::new(lake, &self.resource, &spool()).advance(&log, &head).await.unwrap();
+        crate::lake::save_known(lake, &decoder, &head, known.records(), &spool()).await.unwrap();
+        Projection::new(lake, &self.resource, &spool())
+            .advance(&log, &head, &crate::lake::Twins::default())
+            .await
+            .unwrap();
     }
 
     fn encode(&self, planned: &Planned, parent: Option<String>) -> Bytes {

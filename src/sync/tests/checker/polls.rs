@@ -83,7 +83,7 @@ fn answer(stage: &Stage, kind: usize, commit: &Commit) -> Result<(usize, Arc<Sai
     let found = cursor["etag"].as_str().and_then(|etag| stage.mood().with_etag(etag));
     let (number, said) = found
         .ok_or_else(|| violation("a commit is of an answer that was given", format!("{}: {cursor}", commit.key)))?;
-    if cursor["body_sha256"] != *said.sha256 || cursor["body_bytes"] != said.bytes || said.kind != kind {
+    if cursor["body_hash"] != *said.hash || cursor["body_bytes"] != said.bytes || said.kind != kind {
         return Err(violation("a commit is of an answer that was given", format!("{}: {cursor}", commit.key)));
     }
     Ok((number, said))

@@ -1,0 +1,70 @@
+//! Which keys a body may have listed already: two to four bytes a key, and once in a hundred times yes for no.
+//!
+//! A Bloom filter in stages, each twice as large as the one before, since nobody says how many records there will be.
+
+/// Keys of the first stage.
+const FIRST_STAGE_KEYS: usize = 1 << 18;
+/// A key has all its bits in one block, so that asking for it reads memory once a stage.
+type Block = [u64; 8];
+const KEYS_PER_BLOCK: usize = 32;
+const BITS_PER_KEY: u32 = 5;
+
+#[derive(Debug, Default)]
+pub(super) struct KeyFilter {
+    stages: Vec<Vec<Block>>,
+    /// Keys that the last stage still takes.
+    room: usize,
+}
+
+impl KeyFilter {
+    /// Adds a key hash. Whether it may have been there before; `false` is certain.
+    pub(super) fn insert(&mut self, key: u128) -> bool {
+        let mask = mask(key);
+        let has_all = |block: &Block| block.iter().zip(&mask).all(|(bits, mask)| bits & mask == *mask);
+        if self.stages.iter().any(|stage| has_all(&stage[place(stage, key)])) {
+            return true;
+        }
+        if self.room == 0 {
+            let keys = FIRST_STAGE_KEYS << self.stages.len();
+            self.stages.push(vec![Block::default(); keys / KEYS_PER_BLOCK]);
+            self.room = keys;
+        }
+        self.room -= 1;
+        if let Some(stage) = self.stages.last_mut() {
+            let place = place(stage, key);
+            stage[place].iter_mut().zip(&mask).for_each(|(bits, mask)| *bits |= mask);
+        }
+        false
+    }
+}
+
+/// The upper half of the hash names the block. Stages have a power of two of them.
+fn place(stage: &[Block], key: u128) -> usize {
+    (key >> 64) as usize & (stage.len() - 1)
+}
+
+/// The lower half names the bits: nine bits of it for each.
+fn mask(key: u128) -> Block {
+    let mut mask = Block::default();
+    for nth in 0..BITS_PER_KEY {
+        let bit = (key as u64 >> (9 * nth)) as usize & 511;
+        mask[bit / 64] |= 1 << (bit % 64);
+    }
+    mask
+}
+
+#[cfg(test)]
+mod tests {
+    use xxhash_rust::xxh3::xxh3_128;
+
+    use super::*;
+
+    #[test]
+    fn what_was_added_is_always_there_and_what_was_not_mostly_not() {
+        let key = |n: u64| xxh3_128(&n.to_le_bytes());
+        let mut filter = KeyFilter::default();
+        let wrong = (0..300_000).filter(|n| filter.insert(key(*n))).count();
+        assert!(wrong < 6_000, "{wrong} of 300,000 new keys were taken for known");
+        assert!((0..300_000).all(|n| filter.insert(key(n))));
+    }
+}
