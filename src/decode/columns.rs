@@ -399,7 +399,7 @@ mod tests {
         Stamp { seq: 7, operation: Operation::Added, observed_at: 5, first_seen_at: 3, poll_id: "p" };
 
     fn batch(resource: &Resource, records: &[&str]) -> RecordBatch {
-        let decoder = Decoder::new(resource, Zone::UTC);
+        let mut decoder = Decoder::new(resource, Zone::UTC);
         let mut columns = Columns::new(resource);
         for record in records {
             columns.append(&decoder.decode(record.as_bytes()).unwrap(), STAMP);

@@ -94,12 +94,9 @@ pub(super) fn parse_date(text: &str) -> Option<i32> {
 
 fn parse_days(date: &[u8]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else { return None };
-    let date = NaiveDate::from_ymd_opt(
-        number(&[*y1, *y2, *y3, *y4])?,
-        number(&[*m1, *m2])? as u32,
-        number(&[*d1, *d2])? as u32,
-    )?;
-    (date >= NaiveDate::from_ymd_opt(1, 1, 1)?).then(|| date.to_epoch_days())
+    let year = number(&[*y1, *y2, *y3, *y4]).filter(|year| *year > 0)?;
+    let date = NaiveDate::from_ymd_opt(year, number(&[*m1, *m2])? as u32, number(&[*d1, *d2])? as u32)?;
+    Some(date.to_epoch_days())
 }
 
 fn hour_and_minute(text: &[u8]) -> Option<(i32, i32, &[u8])> {

@@ -34,27 +34,42 @@ pub(super) fn parse(number: &str) -> Result<i128, Misfit> {
 }
 
 /// A number as they are mostly written: at most 19 digits, of which at most 18 are fractional, and no exponent.
+#[inline]
 fn parse_plain(number: &[u8]) -> Option<i128> {
     let (negative, digits) = match number {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    let point = digits.iter().position(|byte| *byte == b'.');
-    let fractional = point.map_or(0, |point| digits.len() - point - 1);
-    if digits.len() - usize::from(point.is_some()) > 19 || fractional > DECIMAL_SCALE as usize {
-        return None;
-    }
-    let mut unscaled = 0_u64;
+    let (mut unscaled, mut count, mut integer) = (0_u64, 0, None);
     for byte in digits {
         match byte {
-            b'0'..=b'9' => unscaled = unscaled * 10 + u64::from(byte - b'0'),
-            b'.' => {}
+            b'0'..=b'9' => {
+                unscaled = unscaled.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                count += 1;
+            }
+            b'.' => integer = Some(count),
             _ => return None,
         }
     }
-    let scaled = i128::from(unscaled) * 10_i128.pow(DECIMAL_SCALE as u32 - fractional as u32);
+    let fractional = count - integer.unwrap_or(count);
+    if count > 19 {
+        return None;
+    }
+    // The product of what 64 bits hold is held by 128.
+    let scaled = i128::from(unscaled) * i128::from(*POWERS_OF_TEN.get((DECIMAL_SCALE as usize).checked_sub(fractional)?)?);
     Some(if negative { -scaled } else { scaled })
 }
+
+/// 10^0 to 10^18.
+const POWERS_OF_TEN: [u64; 19] = {
+    let mut powers = [1; 19];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = 10 * powers[exponent - 1];
+        exponent += 1;
+    }
+    powers
+};
 
 fn parse_any(number: &str) -> Result<i128, Misfit> {
     let (negative, number) = match number.strip_prefix('-') {

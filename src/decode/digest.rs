@@ -113,7 +113,8 @@ fn json_digest(reader: &mut Reader<'_>, seed: Seed) -> Parsed<u128> {
         })?,
         Kind::Object => {
             let mut members = Vec::new();
-            reader.object(|reader, key| {
+            reader.object(|reader| {
+                let key = reader.key()?;
                 let name = key.unescape().map_or_else(|| key.raw().to_owned(), std::borrow::Cow::into_owned);
                 members.push((name, json_digest(reader, seed)?));
                 Ok(())

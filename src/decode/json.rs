@@ -6,6 +6,8 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
+use wide::u8x16;
+
 /// Deepest nesting taken.
 pub(super) const DEPTH_MAX: u32 = 128;
 
@@ -88,10 +90,12 @@ impl<'t> Reader<'t> {
         Err(SyntaxError { at: self.at })
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     pub(super) fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
@@ -99,6 +103,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Takes `byte` after white space, if it stands there.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         self.skip_space();
         let found = self.peek() == Some(byte);
@@ -106,6 +111,7 @@ impl<'t> Reader<'t> {
         found
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Parsed<()> {
         if self.take(byte) { Ok(()) } else { self.error() }
     }
@@ -117,6 +123,7 @@ impl<'t> Reader<'t> {
     }
 
     /// What the next value is, without taking it.
+    #[inline]
     pub(super) fn kind(&mut self) -> Parsed<Kind> {
         self.skip_space();
         match self.peek() {
@@ -130,15 +137,14 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Reads an object, calling `member` with each key; `member` must take the value.
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, RawString<'t>) -> Parsed<()>) -> Parsed<()> {
+    /// Reads an object, calling `member` before each member; `member` must take its key and its value.
+    #[inline]
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         self.expect(b'{')?;
         self.deeper()?;
         if !self.take(b'}') {
             loop {
-                let key = self.string()?;
-                self.expect(b':')?;
-                member(self, key)?;
+                member(self)?;
                 if !self.take(b',') {
                     self.expect(b'}')?;
                     break;
@@ -149,7 +155,24 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
+    /// Takes the key of a member, with its colon.
+    pub(super) fn key(&mut self) -> Parsed<RawString<'t>> {
+        let key = self.string()?;
+        self.expect(b':')?;
+        Ok(key)
+    }
+
+    /// Takes a key with its quotes and its colon, if it stands there just so.
+    #[inline]
+    pub(super) fn take_key(&mut self, key: &str) -> bool {
+        self.skip_space();
+        let found = self.text.as_bytes()[self.at..].starts_with(key.as_bytes());
+        self.at += if found { key.len() } else { 0 };
+        found
+    }
+
     /// Reads an array, calling `element` before each element; `element` must take it.
+    #[inline]
     pub(super) fn array(&mut self, mut element: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         self.expect(b'[')?;
         self.deeper()?;
@@ -171,6 +194,7 @@ impl<'t> Reader<'t> {
         if self.depth > DEPTH_MAX { self.error() } else { Ok(()) }
     }
 
+    #[inline]
     pub(super) fn string(&mut self) -> Parsed<RawString<'t>> {
         self.expect(b'"')?;
         let start = self.at;
@@ -282,7 +306,8 @@ impl<'t> Reader<'t> {
             Kind::Array => self.array(|reader| reader.value().map(drop))?,
             Kind::Object => {
                 let mut keys = Keys::default();
-                self.object(|reader, key| {
+                self.object(|reader| {
+                    let key = reader.key()?;
                     reader.check(key);
                     if !keys.insert(key) {
                         reader.flaw.get_or_insert_with(|| format!("the key `{}` stands twice", key.inner));
@@ -295,21 +320,18 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Bytes of a string before the first quote, backslash or control character, as far as they come in eights.
+/// Bytes of a string before the first quote, backslash or control character, as far as they come in sixteens.
+#[inline]
 fn plain_bytes(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // Whether a byte is zero; above the first that is, others may be taken for zero too.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let mut plain = 0;
-    for eight in bytes.as_chunks().0 {
-        let word = u64::from_le_bytes(*eight);
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        match quote | backslash | control {
-            0 => plain += 8,
-            found => return plain + found.trailing_zeros() as usize / 8,
+    for sixteen in bytes.as_chunks().0 {
+        let sixteen = u8x16::from(*sixteen);
+        let quote = sixteen.simd_eq(u8x16::splat(b'"'));
+        let backslash = sixteen.simd_eq(u8x16::splat(b'\\'));
+        let control = sixteen.min(u8x16::splat(0x1f)).simd_eq(sixteen);
+        match (quote | backslash | control).to_bitmask() {
+            0 => plain += 16,
+            found => return plain + found.trailing_zeros() as usize,
         }
     }
     plain

@@ -13,13 +13,13 @@ use super::{
     json::{self, Keys, Kind, Parsed, RawString, Reader},
     row::{Cell, Row},
 };
-use crate::schema::{Column, List, Resource, Type};
+use crate::schema::{Column, Resource, Type};
 
 /// Reads the records of one resource.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Decoder<'r> {
     resource: &'r Resource,
-    naive: Zone,
+    members: Members<'r>,
 }
 
 /// Why a text did not become a row.
@@ -58,7 +58,7 @@ impl<'r> Decoder<'r> {
     /// A decoder for `resource` that takes times without a zone to be in `naive`.
     #[must_use]
     pub fn new(resource: &'r Resource, naive: Zone) -> Self {
-        Self { resource, naive }
+        Self { resource, members: Members::new(&resource.columns, naive) }
     }
 
     /// The resource whose records it reads.
@@ -70,7 +70,7 @@ impl<'r> Decoder<'r> {
     /// A short text that changes whenever the same record could become another row.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        format!("{}{}", self.resource.fingerprint(), self.naive)
+        format!("{}{}", self.resource.fingerprint(), self.members.naive)
     }
 
     /// Reads one record.
@@ -79,7 +79,7 @@ impl<'r> Decoder<'r> {
     ///
     /// [`Refusal::Malformed`] if the text is not JSON in UTF-8, [`Refusal::Rejected`] if a value does not fit its column,
     /// a key stands twice, or the record has no key.
-    pub fn decode<'t>(&self, text: &'t [u8]) -> Result<Row<'t>, Refusal> {
+    pub fn decode<'t>(&mut self, text: &'t [u8]) -> Result<Row<'t>, Refusal> {
         let text = simdutf8::compat::from_utf8(text).map_err(|error| Refusal::Malformed { at: error.valid_up_to() })?;
         let mut reader = Reader::new(text);
         let mut fit = Fit::default();
@@ -87,9 +87,9 @@ impl<'r> Decoder<'r> {
         self.accept(row, fit)
     }
 
-    fn row<'t>(&self, reader: &mut Reader<'t>, fit: &mut Fit<'r>) -> Parsed<Row<'t>> {
+    fn row<'t>(&mut self, reader: &mut Reader<'t>, fit: &mut Fit<'r>) -> Parsed<Row<'t>> {
         let row = if reader.kind()? == Kind::Object {
-            Members { columns: &self.resource.columns, naive: self.naive }.read(reader, fit)?
+            self.members.read(reader, fit)?
         } else {
             fit.reject(format!("a record is an object, this is {}", reader.kind()?.name()));
             reader.value()?;
@@ -167,10 +167,18 @@ impl<'c> Fit<'c> {
     }
 }
 
-/// Reads the members of an object into the cells of these columns.
+/// Reads the members of objects into the cells of these columns.
+#[derive(Debug, Clone)]
 struct Members<'c> {
     columns: &'c [Column],
     naive: Zone,
+    /// The column's key as it is mostly written, with quotes and colon.
+    keys: Vec<String>,
+    /// Which column's member was last seen behind that of each column; at the end, which came first. Objects mostly keep
+    /// the order of their members, so that a key is mostly known before it is read.
+    following: Vec<usize>,
+    /// Of the elements of a column that is a list.
+    elements: Vec<Option<Members<'c>>>,
 }
 
 /// The columns that an object has given so far.
@@ -196,37 +204,56 @@ impl Seen {
 }
 
 impl<'c> Members<'c> {
-    fn read<'t>(&self, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Row<'t>> {
+    fn new(columns: &'c [Column], naive: Zone) -> Self {
+        let elements = |column: &'c Column| match &column.kind {
+            Type::List(list) => Some(Members::new(&list.columns, naive)),
+            _ => None,
+        };
+        Self {
+            columns,
+            naive,
+            keys: columns.iter().map(|column| format!("{}:", serde_json::Value::from(column.json.as_str()))).collect(),
+            following: (0..=columns.len()).map(|column| (column + 1) % (columns.len() + 1)).collect(),
+            elements: columns.iter().map(elements).collect(),
+        }
+    }
+
+    fn read<'t>(&mut self, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Row<'t>> {
         let mut cells: Vec<Cell<'t>> = std::iter::repeat_with(|| Cell::Null).take(self.columns.len()).collect();
         let mut seen = Seen::default();
         let mut unknown = Keys::default();
         let mut extra = Extra::default();
-        let mut expected = 0;
-        reader.object(|reader, key| {
-            let unescaped = if key.plain().is_none() { key.unescape() } else { None };
-            let name = unescaped.as_deref().unwrap_or(key.raw());
-            let Some(index) = self.find(name, expected) else {
-                if !unknown.insert(key) {
-                    fit.reject(format!("the key `{name}` stands twice"));
+        let mut last = self.columns.len();
+        reader.object(|reader| {
+            let index = match self.column(reader, last)? {
+                Ok(index) => index,
+                Err(key) => {
+                    let name = key.unescape();
+                    if !unknown.insert(key) {
+                        let name = name.as_deref().unwrap_or(key.raw());
+                        fit.reject(format!("the key `{name}` stands twice"));
+                    }
+                    if name.is_none() {
+                        fit.reject(json::HALF_A_PAIR.to_owned());
+                    }
+                    extra.add(&format!("\"{}\":", key.raw()), reader.value()?);
+                    reject_flaw(reader, fit);
+                    return Ok(());
                 }
-                if key.plain().is_none() && unescaped.is_none() {
-                    fit.reject(json::HALF_A_PAIR.to_owned());
-                }
-                extra.add(key, reader.value()?);
-                reject_flaw(reader, fit);
-                return Ok(());
             };
-            expected = index + 1;
+            self.following[last] = index;
+            last = index;
+            let column = &self.columns[index];
             if !seen.insert(index) {
-                fit.reject(format!("the key `{name}` stands twice"));
-                fit.doubt(&self.columns[index].json);
+                fit.reject(format!("the key `{}` stands twice", column.json));
+                fit.doubt(&column.json);
             }
-            fit.path.push(Step::Member(&self.columns[index].json));
+            fit.path.push(Step::Member(&column.json));
             reader.skip_space();
             let start = reader.at();
             cells[index] = Cell::Null;
-            if self.cell(&self.columns[index].kind, reader, fit, &mut cells[index])? {
-                extra.add(key, reader.since(start));
+            if self.cell(index, reader, fit, &mut cells[index])? {
+                extra.add(&self.keys[index], reader.since(start));
             }
             reject_flaw(reader, fit);
             fit.path.pop();
@@ -235,23 +262,29 @@ impl<'c> Members<'c> {
         Ok(Row { cells, extra: extra.finish() })
     }
 
-    /// Records keep the order of their members, so the column behind the last one is tried first.
-    fn find(&self, name: &str, expected: usize) -> Option<usize> {
-        match self.columns.get(expected) {
-            Some(column) if column.json == name => Some(expected),
-            _ => self.columns.iter().position(|column| column.json == name),
+    /// Takes the key of the member behind that of the column `last`: the column that it names, or the key if it names none.
+    #[inline]
+    fn column<'t>(&self, reader: &mut Reader<'t>, last: usize) -> Parsed<Result<usize, RawString<'t>>> {
+        let expected = self.following[last];
+        if self.keys.get(expected).is_some_and(|key| reader.take_key(key)) {
+            return Ok(Ok(expected));
         }
+        let key = reader.key()?;
+        let name = key.unescape();
+        let name = name.as_deref().unwrap_or(key.raw());
+        Ok(self.columns.iter().position(|column| column.json == name).ok_or(key))
     }
 
     /// Reads a value into a cell that is null, and says whether its text has to be kept beside it. A value that does not fit
     /// leaves the cell null.
     fn cell<'t>(
-        &self,
-        kind: &'c Type,
+        &mut self,
+        column: usize,
         reader: &mut Reader<'t>,
         fit: &mut Fit<'c>,
         cell: &mut Cell<'t>,
     ) -> Parsed<bool> {
+        let kind = &self.columns[column].kind;
         let found = reader.kind()?;
         if found == Kind::Null && *kind != Type::Json {
             reader.null()?;
@@ -279,7 +312,7 @@ impl<'c> Members<'c> {
             },
             (Type::Json, Kind::Null) => reader.null().map(Ok)?,
             (Type::Json, _) => fill(cell, Cell::Text(json::minify(reader.value()?))),
-            (Type::List(list), Kind::Array) => fill(cell, Cell::List(self.list(list, reader, fit)?)),
+            (Type::List(_), Kind::Array) => fill(cell, Cell::List(self.list(column, reader, fit)?)),
             (kind, found) => {
                 fit.reject(format!("a {} was expected, this is {}", kind.name(), found.name()));
                 reader.value()?;
@@ -292,16 +325,17 @@ impl<'c> Members<'c> {
         Ok(keep_text)
     }
 
-    fn list<'t>(&self, list: &'c List, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Vec<Row<'t>>> {
-        let members = Members { columns: &list.columns, naive: self.naive };
-        let mut rows = Vec::new();
+    fn list<'t>(&mut self, column: usize, reader: &mut Reader<'t>, fit: &mut Fit<'c>) -> Parsed<Vec<Row<'t>>> {
+        let mut rows = Vec::with_capacity(LIST_ROWS);
+        let elements = &mut self.elements[column];
         reader.array(|reader| {
             fit.path.push(Step::Element(rows.len()));
-            if reader.kind()? == Kind::Object {
-                rows.push(members.read(reader, fit)?);
-            } else {
-                fit.reject(format!("an object was expected, this is {}", reader.kind()?.name()));
-                reader.value()?;
+            match elements {
+                Some(members) if reader.kind()? == Kind::Object => rows.push(members.read(reader, fit)?),
+                _ => {
+                    fit.reject(format!("an object was expected, this is {}", reader.kind()?.name()));
+                    reader.value()?;
+                }
             }
             fit.path.pop();
             Ok(())
@@ -357,11 +391,10 @@ fn integer(number: &str, cell: &mut Cell<'_>) -> Fits {
 struct Extra(String);
 
 impl Extra {
-    fn add(&mut self, key: RawString<'_>, value: &str) {
+    /// A member, by its key with quotes and colon.
+    fn add(&mut self, key: &str, value: &str) {
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push('"');
-        self.0.push_str(key.raw());
-        self.0.push_str("\":");
+        self.0.push_str(key);
         self.0.push_str(&json::minify(value));
     }
 
@@ -373,6 +406,9 @@ impl Extra {
         Some(Cow::Owned(self.0))
     }
 }
+
+/// Elements that a list has mostly room for.
+const LIST_ROWS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -482,7 +518,7 @@ mod tests {
             assert!(matches!(decode("trades", text), Err(Refusal::Malformed { .. })), "{text}");
         }
         let schemas = Schemas::builtin().unwrap();
-        let decoder = Decoder::new(schemas.get("trades").unwrap(), Zone::UTC);
+        let mut decoder = Decoder::new(schemas.get("trades").unwrap(), Zone::UTC);
         assert_eq!(decoder.decode(b"{\"x\":\"\xff\"}"), Err(Refusal::Malformed { at: 6 }));
     }
 

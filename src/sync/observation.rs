@@ -191,7 +191,7 @@ impl RecordReader<'_> {
         Ok(self.drafts.append(operation, filed, row, effect)?)
     }
 
-    fn explain(&self, error: DiffError) -> Error {
+    fn explain(&mut self, error: DiffError) -> Error {
         match error {
             DiffError::Spool(error) => LakeError::spool(&error).into(),
             DiffError::Conflict { text, offset } => {

@@ -237,7 +237,7 @@ impl Plan {
 
     fn encode(&self, planned: &Planned, parent: Option<String>) -> Bytes {
         let resource = planned.own.as_ref().unwrap_or(&self.resource);
-        let decoder = Decoder::new(resource, Zone::UTC);
+        let mut decoder = Decoder::new(resource, Zone::UTC);
         let mut columns = Columns::new(resource);
         for row in &planned.rows {
             let stamp = Stamp {
