@@ -3,7 +3,6 @@
 //! In: a text such as `2026-05-11T10:15:30.123Z`, with `Z`, an offset, or no zone at all (the API shows both), and 0 to 9
 //! fractional digits. Out: microseconds since 1970 in UTC, and whether digits beyond the microsecond were left over.
 
-use chrono::NaiveDate;
 use thiserror::Error;
 
 /// The offset from UTC, in seconds, that a time without a zone is taken to have.
@@ -92,12 +91,32 @@ pub(super) fn parse_date(text: &str) -> Option<i32> {
     parse_days(text.as_bytes())
 }
 
+#[inline]
 fn parse_days(date: &[u8]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else { return None };
-    let year = number(&[*y1, *y2, *y3, *y4]).filter(|year| *year > 0)?;
-    let date = NaiveDate::from_ymd_opt(year, number(&[*m1, *m2])? as u32, number(&[*d1, *d2])? as u32)?;
-    Some(date.to_epoch_days())
+    days_since_1970(number(&[*y1, *y2, *y3, *y4])?, number(&[*m1, *m2])?, number(&[*d1, *d2])?)
 }
+
+/// Of a date from year 1 on in the calendar of today; `None` if there is no such day.
+fn days_since_1970(year: i32, month: i32, day: i32) -> Option<i32> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let (before, length) = match month {
+        1 => (0, 31),
+        2 => (31, if leap { 29 } else { 28 }),
+        3..=12 => {
+            // From March on, months of 31 and 30 days alternate, beginning anew in August.
+            let from_march = 59 + (153 * (month - 3) + 2) / 5 + i32::from(leap);
+            (from_march, if matches!(month, 4 | 6 | 9 | 11) { 30 } else { 31 })
+        }
+        _ => return None,
+    };
+    let years = year - 1;
+    let new_year = 365 * years + years / 4 - years / 100 + years / 400;
+    (year > 0 && (1..=length).contains(&day)).then_some(new_year + before + day - 1 - DAYS_TO_1970)
+}
+
+/// From the first day of year 1.
+const DAYS_TO_1970: i32 = 719_162;
 
 fn hour_and_minute(text: &[u8]) -> Option<(i32, i32, &[u8])> {
     let (time, rest) = split_at(text, 5)?;
@@ -146,7 +165,7 @@ fn number(digits: &[u8]) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
+    use chrono::{DateTime, NaiveDate, Utc};
     use proptest::prelude::*;
 
     use super::*;
@@ -243,6 +262,12 @@ mod tests {
             let parsed = parse_instant(&instant.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true), Zone::UTC).unwrap();
             prop_assert_eq!(parsed.micros, seconds * 1_000_000 + i64::from(nanos / 1000));
             prop_assert_eq!(parsed.finer, nanos % 1000 != 0);
+        }
+
+        #[test]
+        fn days_agree_with_an_independent_calendar(year in -1_i32..10_000, month in 0_i32..14, day in 0_i32..33) {
+            let date = NaiveDate::from_ymd_opt(year, month as u32, day as u32).filter(|_| year > 0);
+            prop_assert_eq!(days_since_1970(year, month, day), date.map(|date| date.to_epoch_days()));
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! In: the number's exact text. Out: its value times 10^18, or why the column cannot hold it. Never a rounded value.
 
+use super::json::{Number, Plain};
 use crate::schema::{DECIMAL_PRECISION, DECIMAL_SCALE};
 
 /// Why a number does not fit. The text itself is kept by the caller.
@@ -29,34 +30,16 @@ impl Misfit {
 /// | `-0`, `0e999` | 0 |
 /// | `1E-19` | too many fractional digits |
 /// | `1E20` | too large |
-pub(super) fn parse(number: &str) -> Result<i128, Misfit> {
-    parse_plain(number.as_bytes()).map_or_else(|| parse_any(number), Ok)
+#[inline]
+pub(super) fn parse(number: &Number<'_>) -> Result<i128, Misfit> {
+    number.plain.and_then(scale_plain).map_or_else(|| parse_any(number.text), Ok)
 }
 
-/// A number as they are mostly written: at most 19 digits, of which at most 18 are fractional, and no exponent.
+/// The product of two that 64 bits hold is held by 128.
 #[inline]
-fn parse_plain(number: &[u8]) -> Option<i128> {
-    let (negative, digits) = match number {
-        [b'-', rest @ ..] => (true, rest),
-        rest => (false, rest),
-    };
-    let (mut unscaled, mut count, mut integer) = (0_u64, 0, None);
-    for byte in digits {
-        match byte {
-            b'0'..=b'9' => {
-                unscaled = unscaled.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-                count += 1;
-            }
-            b'.' => integer = Some(count),
-            _ => return None,
-        }
-    }
-    let fractional = count - integer.unwrap_or(count);
-    if count > 19 {
-        return None;
-    }
-    // The product of what 64 bits hold is held by 128.
-    let scaled = i128::from(unscaled) * i128::from(*POWERS_OF_TEN.get((DECIMAL_SCALE as usize).checked_sub(fractional)?)?);
+fn scale_plain(Plain { negative, digits, fractional }: Plain) -> Option<i128> {
+    let zeros = (DECIMAL_SCALE as usize).checked_sub(fractional)?;
+    let scaled = i128::from(digits) * i128::from(*POWERS_OF_TEN.get(zeros)?);
     Some(if negative { -scaled } else { scaled })
 }
 
@@ -145,9 +128,13 @@ mod tests {
     use proptest::prelude::*;
     use rust_decimal::Decimal;
 
-    use super::*;
+    use super::{super::json::Reader, *};
 
     const ONE: i128 = 10_i128.pow(18);
+
+    fn parse(number: &str) -> Result<i128, Misfit> {
+        super::parse(&Reader::new(number).number().unwrap())
+    }
 
     #[test]
     fn every_form_of_a_number_gives_its_value() {
@@ -195,7 +182,7 @@ mod tests {
     proptest! {
         #[test]
         fn both_ways_of_parsing_agree(number in "-?(0|[1-9][0-9]{0,24})([.][0-9]{1,22})?([eE][+-]?[0-9]{1,2})?") {
-            if let Some(value) = parse_plain(number.as_bytes()) {
+            if let Some(value) = Reader::new(&number).number().unwrap().plain.and_then(scale_plain) {
                 prop_assert_eq!(parse_any(&number), Ok(value));
             }
         }

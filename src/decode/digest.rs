@@ -102,7 +102,7 @@ fn json_digest(reader: &mut Reader<'_>, seed: Seed) -> Parsed<u128> {
     match kind {
         Kind::Null => reader.null()?,
         Kind::Boolean => hasher.update(&[u8::from(reader.boolean()?)]),
-        Kind::Number => hash_number(&mut hasher, reader.number()?),
+        Kind::Number => hash_number(&mut hasher, reader.number()?.text),
         Kind::String => {
             let string = reader.string()?;
             hash_bytes(&mut hasher, string.unescape().as_deref().unwrap_or(string.raw()).as_bytes());

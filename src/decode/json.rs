@@ -40,6 +40,26 @@ pub(super) struct RawString<'t> {
     escaped: bool,
 }
 
+/// A number as it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number<'t> {
+    /// Its text.
+    pub text: &'t str,
+    /// Its digits, if it is written as most are.
+    pub plain: Option<Plain>,
+}
+
+/// A number without exponent and of few digits: `±digits / 10^fractional`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plain {
+    pub negative: bool,
+    pub digits: u64,
+    pub fractional: usize,
+}
+
+/// As many as 64 bits hold, whatever they are.
+const PLAIN_DIGITS_MAX: usize = 19;
+
 /// What a value begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -234,33 +254,47 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// Takes a number and gives its text.
-    pub(super) fn number(&mut self) -> Parsed<&'t str> {
+    /// Takes a number.
+    pub(super) fn number(&mut self) -> Parsed<Number<'t>> {
         self.skip_space();
         let start = self.at;
-        self.at += usize::from(self.peek() == Some(b'-'));
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
+        let negative = self.peek() == Some(b'-');
+        self.at += usize::from(negative);
+        let mut digits = 0;
+        let integral = match self.peek() {
+            Some(b'0') => {
+                self.at += 1;
+                1
+            }
+            _ => self.digits(&mut digits)?,
+        };
+        let mut fractional = 0;
         if self.peek() == Some(b'.') {
             self.at += 1;
-            self.digits()?;
+            fractional = self.digits(&mut digits)?;
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
+        let scientific = matches!(self.peek(), Some(b'e' | b'E'));
+        if scientific {
             self.at += 1;
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits()?;
+            self.digits(&mut 0)?;
         }
-        Ok(self.since(start))
+        let plain = !scientific && integral + fractional <= PLAIN_DIGITS_MAX;
+        let plain = plain.then_some(Plain { negative, digits, fractional });
+        Ok(Number { text: self.since(start), plain })
     }
 
-    fn digits(&mut self) -> Parsed<()> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
+    /// Takes at least one digit, puts them behind those before, and says how many they are.
+    #[inline]
+    fn digits(&mut self, digits: &mut u64) -> Parsed<usize> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let mut count = 0;
+        while let Some(byte @ b'0'..=b'9') = rest.get(count) {
+            *digits = digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            count += 1;
         }
-        if self.at == start { self.error() } else { Ok(()) }
+        self.at += count;
+        if count == 0 { self.error() } else { Ok(count) }
     }
 
     pub(super) fn boolean(&mut self) -> Parsed<bool> {

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{
     date_time::{self, Zone},
     decimal::{self, Misfit},
-    json::{self, Keys, Kind, Parsed, RawString, Reader},
+    json::{self, Keys, Kind, Number, Parsed, RawString, Reader},
     row::{Cell, Row},
 };
 use crate::schema::{Column, Resource, Type};
@@ -247,11 +247,11 @@ impl<'c> Members<'c> {
             if !seen.insert(index) {
                 fit.reject(format!("the key `{}` stands twice", column.json));
                 fit.doubt(&column.json);
+                cells[index] = Cell::Null;
             }
             fit.path.push(Step::Member(&column.json));
             reader.skip_space();
             let start = reader.at();
-            cells[index] = Cell::Null;
             if self.cell(index, reader, fit, &mut cells[index])? {
                 extra.add(&self.keys[index], reader.since(start));
             }
@@ -294,8 +294,8 @@ impl<'c> Members<'c> {
         let mut keep_text = false;
         let read = match (kind, found) {
             (Type::String, Kind::String) => text(reader.string()?, cell),
-            (Type::Decimal, Kind::Number) => decimal(reader.number()?, cell),
-            (Type::Integer, Kind::Number) => integer(reader.number()?, cell),
+            (Type::Decimal, Kind::Number) => decimal(&reader.number()?, cell),
+            (Type::Integer, Kind::Number) => integer(&reader.number()?, cell),
             (Type::Boolean, Kind::Boolean) => fill(cell, Cell::Boolean(reader.boolean()?)),
             (Type::Timestamp, Kind::String) => {
                 match reader.string()?.and_then(|text| date_time::parse_instant(text, self.naive)) {
@@ -373,13 +373,13 @@ fn text<'t>(string: RawString<'t>, cell: &mut Cell<'t>) -> Fits {
     }
 }
 
-fn decimal(number: &str, cell: &mut Cell<'_>) -> Fits {
+fn decimal(number: &Number<'_>, cell: &mut Cell<'_>) -> Fits {
     let value = decimal::parse(number).map_err(Misfit::reason)?;
     fill(cell, Cell::Decimal(value))
 }
 
 /// An integer may be written `1`, `1.0` or `1e3`, as long as it is one.
-fn integer(number: &str, cell: &mut Cell<'_>) -> Fits {
+fn integer(number: &Number<'_>, cell: &mut Cell<'_>) -> Fits {
     const ONE: i128 = 10_i128.pow(crate::schema::DECIMAL_SCALE as u32);
     let whole = decimal::parse(number).ok().filter(|value| value % ONE == 0);
     let value = whole.and_then(|value| i64::try_from(value / ONE).ok()).ok_or("no integer of 64 bits")?;
@@ -526,7 +526,7 @@ mod tests {
     fn integers_are_integers_however_written() {
         let read = |text| {
             let mut cell = Cell::Null;
-            integer(text, &mut cell).map(|()| cell)
+            integer(&Reader::new(text).number().unwrap(), &mut cell).map(|()| cell)
         };
         for (text, value) in [("7", 7), ("7.0", 7), ("7e2", 700), ("-9223372036854775808", i64::MIN)] {
             assert_eq!(read(text), Ok(Cell::Integer(value)), "{text}");
