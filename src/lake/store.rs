@@ -17,8 +17,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{
-    Error as StoreError, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
+    Error as StoreError, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
 };
 use tokio::task::JoinHandle;
 
@@ -203,14 +203,20 @@ impl Store {
     pub(super) async fn download(&self, key: &str, folder: &FilePath) -> Result<Option<File>, LakeError> {
         let io = |source| LakeError::io("keep a copy of", key, source);
         let error = |source| LakeError::store("read", key, source);
-        let mut chunks = match self.objects.get(&Path::from(key)).await {
-            Ok(found) => found.into_stream(),
+        let found = match self.objects.get(&Path::from(key)).await {
+            Ok(found) => found,
             Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(error(source)),
         };
         let mut file = tempfile::tempfile_in(folder).map_err(io)?;
-        while let Some(chunk) = chunks.try_next().await.map_err(error)? {
-            file.write_all(&chunk).map_err(io)?;
+        match found.payload {
+            // The kernel copies a file by itself.
+            GetResultPayload::File(mut object, _) => drop(io::copy(&mut object, &mut file).map_err(io)?),
+            GetResultPayload::Stream(mut chunks) => {
+                while let Some(chunk) = chunks.try_next().await.map_err(error)? {
+                    file.write_all(&chunk).map_err(io)?;
+                }
+            }
         }
         file.rewind().map_err(io)?;
         Ok(Some(file))
