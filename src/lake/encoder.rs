@@ -21,6 +21,8 @@ use crate::{
 const WAITING_MAX: usize = 4;
 /// Encoded bytes that all files together hold in memory before the largest writes its row group.
 const MEMORY_BYTES_MAX: usize = 16 << 20;
+/// Jobs after which an object that none of them wrote to ends its row groups.
+const IDLE_JOBS_MAX: usize = 64;
 
 /// What is to be done, by object: the first is 0, and each is begun before it is written to.
 enum Job {
@@ -87,31 +89,54 @@ fn encode(
     spool: &Spool,
     jobs: Receiver<Job>,
 ) -> Result<Vec<Files>, ParquetError> {
-    let mut objects: Vec<Files> = Vec::new();
-    for job in jobs {
+    let mut objects: Vec<Object> = Vec::new();
+    for (now, job) in jobs.into_iter().enumerate() {
         match job {
             Job::Begin => {
                 let files = tables.iter().map(|table| Writer::new(table.schema.clone(), spool.begin()));
-                objects.push(files.collect::<Result<_, _>>()?);
+                objects.push(Object { files: files.collect::<Result<_, _>>()?, memory_bytes: 0, written_at: now });
             }
             Job::Write(object, rows) => {
-                for (table, file) in tables.iter().zip(&mut objects[object]) {
+                let object = &mut objects[object];
+                for (table, file) in tables.iter().zip(&mut object.files) {
                     match table.rows {
                         TableRows::Records => file.write(&rows)?,
                         TableRows::Elements(list) => file.write(&flatten(&rows, resource, list, &table.schema)?)?,
                     }
                 }
-                keep_within_memory(&mut objects)?;
+                object.written_at = now;
+                object.memory_bytes = object.files.iter().map(Writer::memory_bytes).sum();
+                keep_within_memory(&mut objects, now)?;
             }
-            Job::Flush(object) => objects[object].iter_mut().try_for_each(Writer::flush)?,
+            Job::Flush(object) => objects[object].flush()?,
         }
     }
-    Ok(objects)
+    Ok(objects.into_iter().map(|object| object.files).collect())
 }
 
-fn keep_within_memory(objects: &mut [Files]) -> Result<(), ParquetError> {
-    let held: usize = objects.iter().flatten().map(Writer::memory_bytes).sum();
-    match objects.iter_mut().flatten().max_by_key(|file| file.memory_bytes()) {
+/// An object that is being encoded.
+struct Object {
+    files: Files,
+    /// Held for its open row groups.
+    memory_bytes: usize,
+    /// Number of the job that last wrote to it.
+    written_at: usize,
+}
+
+impl Object {
+    fn flush(&mut self) -> Result<(), ParquetError> {
+        self.memory_bytes = 0;
+        self.files.iter_mut().try_for_each(Writer::flush)
+    }
+}
+
+/// Ends the row groups of the object that holds most, once all hold too much, and of those that nothing has come for in a
+/// long time: a compressor for each column, which is not counted, is kept as long as a row group is open.
+fn keep_within_memory(objects: &mut [Object], now: usize) -> Result<(), ParquetError> {
+    let is_idle = |object: &&mut Object| object.memory_bytes > 0 && now - object.written_at > IDLE_JOBS_MAX;
+    objects.iter_mut().filter(is_idle).try_for_each(Object::flush)?;
+    let held: usize = objects.iter().map(|object| object.memory_bytes).sum();
+    match objects.iter_mut().max_by_key(|object| object.memory_bytes) {
         Some(largest) if held > MEMORY_BYTES_MAX => largest.flush(),
         _ => Ok(()),
     }

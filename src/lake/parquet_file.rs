@@ -30,6 +30,9 @@ use super::{
 
 /// Bytes of a row group, encoded. It bounds what an open file holds in memory.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a page before compression. An open row group holds one of each column in full, and of the others what is left
+/// of them.
+const PAGE_BYTES_MAX: usize = 256 << 10;
 /// Distinct values up to this many bytes a column are written as a dictionary.
 const DICTIONARY_BYTES_MAX: usize = 256 << 10;
 /// The fastest: the next two cost half as much time again for files that are a few percent smaller.
@@ -92,6 +95,7 @@ fn profile(schema: &Schema) -> Result<WriterProperties, ParquetError> {
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
+        .set_data_page_size_limit(PAGE_BYTES_MAX)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned());
