@@ -13,6 +13,7 @@ use std::{
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -35,6 +36,8 @@ use crate::{
 
 /// Objects up to this size are replaced in one request, which can have a condition.
 const CONDITIONAL_BYTES_MAX: u64 = 64 << 20;
+/// Partitions that are folded and sent at once: while one waits for the store, the others go on.
+const PROJECTED_AT_ONCE: usize = 4;
 /// Times that other runs' projecting is looked at again before the rest is left to the next sync.
 const OVERTAKEN_MAX: u32 = 8;
 
@@ -185,16 +188,21 @@ impl<'a> Projection<'a> {
         let damaged = self.damaged(&index, &there);
         let since = commits.iter().filter(|commit| commit.seq > index.seq).map(|commit| commit.partition);
         let stale: BTreeSet<EventPartition> = since.chain(damaged.iter().copied()).collect();
-        for partition in stale {
-            let base = if damaged.contains(&partition) { None } else { self.intact_base(partition, &index).await? };
-            let after = if base.is_some() { index.seq } else { 0 };
-            let since = commits.iter().filter(|commit| commit.partition == partition && commit.seq > after);
-            let since = since.map(|commit| commit.key.clone()).collect();
-            let Some(projected) = self.project(partition, base, since, &there, twins).await? else {
-                return Ok(Reflected::Overtaken);
-            };
-            index.objects.extend(projected);
+        let projections = stale.into_iter().map(|partition| {
+            let is_damaged = damaged.contains(&partition);
+            let commits = commits.iter().filter(move |commit| commit.partition == partition);
+            self.project(partition, (!is_damaged).then_some(&index), commits, &there, twins)
+        });
+        let mut projections = stream::iter(projections.collect::<Vec<_>>()).buffer_unordered(PROJECTED_AT_ONCE);
+        let mut projected = BTreeMap::new();
+        while let Some(objects) = projections.try_next().await? {
+            match objects {
+                Some(objects) => projected.extend(objects),
+                None => return Ok(Reflected::Overtaken),
+            }
         }
+        drop(projections);
+        index.objects.extend(projected);
         self.warn_of_strays(&index, &there);
         let (found, etag) = self.load_index().await?;
         if self.is_ahead(&found, head).await? {
@@ -293,16 +301,23 @@ impl<'a> Projection<'a> {
         }
     }
 
-    /// Folds one partition: what is projected already, where it can be relied upon, and the commits since. Returns its
-    /// objects; `None` if another run has replaced one that was `there`.
+    /// Folds one partition: what is projected already, where the index can be relied upon, and of its `commits` those since.
+    /// Returns its objects; `None` if another run has replaced one that was `there`.
     async fn project(
         &self,
         partition: EventPartition,
-        base: Option<(String, File)>,
-        commits: Vec<String>,
+        index: Option<&Index>,
+        commits: impl Iterator<Item = &CommitObject>,
         there: &BTreeMap<String, Listed>,
         twins: &Twins,
     ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
+        let base = match index {
+            Some(index) => self.intact_base(partition, index).await?.map(|base| (base, index.seq)),
+            None => None,
+        };
+        let (base, after) = base.map_or((None, 0), |(base, seq)| (Some(base), seq));
+        let commits: Vec<String> =
+            commits.filter(|commit| commit.seq > after).map(|commit| commit.key.clone()).collect();
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
         let folded = match (&base, commits.as_slice()) {
             (None, [only]) => match twins.0.get(only) {

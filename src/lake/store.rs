@@ -37,6 +37,8 @@ const BACKOFF: Duration = Duration::from_millis(50);
 const REPLACE_ATTEMPTS: u32 = 3;
 /// Objects up to this size are replaced in one request, larger ones in parts of this size.
 pub(super) const PART_BYTES: usize = 8 << 20;
+/// The same in a folder, where a part costs next to nothing and only takes up memory.
+const FOLDER_PART_BYTES: usize = 1 << 20;
 
 /// What a create came to. Both are ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -380,7 +382,7 @@ impl Store {
         size: u64,
     ) -> Result<Option<String>, LakeError> {
         let io = |source| LakeError::io("read the copy of", key, source);
-        if size <= PART_BYTES as u64 {
+        if size <= self.part_bytes() as u64 {
             let mut bytes = Vec::with_capacity(size as usize);
             content.read_to_end(&mut bytes).map_err(io)?;
             return self.replace(key, bytes.into()).await;
@@ -403,6 +405,10 @@ impl Store {
         }
     }
 
+    fn part_bytes(&self) -> usize {
+        if self.folder.is_some() { FOLDER_PART_BYTES } else { PART_BYTES }
+    }
+
     /// Uploads in parts, and returns the ETag. An upload that is not completed is seen by nobody; the store is told to drop
     /// it, and if that is not allowed either, the error is still that of the upload.
     async fn upload(&self, path: &Path, content: impl Read) -> io::Result<Result<Option<String>, StoreError>> {
@@ -410,7 +416,7 @@ impl Store {
             Ok(upload) => upload,
             Err(error) => return Ok(Err(error)),
         };
-        let sent = send_parts(upload.as_mut(), content).await;
+        let sent = send_parts(upload.as_mut(), content, self.part_bytes()).await;
         if !matches!(sent, Ok(Ok(_)))
             && let Err(error) = upload.abort().await
         {
@@ -440,11 +446,12 @@ impl fmt::Debug for Store {
 async fn send_parts(
     upload: &mut dyn MultipartUpload,
     mut content: impl Read,
+    part_bytes: usize,
 ) -> io::Result<Result<Option<String>, StoreError>> {
     let mut sending: Option<JoinHandle<Result<(), StoreError>>> = None;
     loop {
-        let mut part = Vec::with_capacity(PART_BYTES);
-        content.by_ref().take(PART_BYTES as u64).read_to_end(&mut part)?;
+        let mut part = Vec::with_capacity(part_bytes);
+        content.by_ref().take(part_bytes as u64).read_to_end(&mut part)?;
         if let Some(sending) = sending.take()
             && let Err(error) = sending.await.unwrap_or_else(|aborted| Err(aborted.into()))
         {

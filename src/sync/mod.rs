@@ -232,12 +232,9 @@ impl<S: Source> ResourceSync<'_, S> {
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
         let committed = head.seq > before;
-        if committed || rebuilt {
-            self.keep_known(&head, conclusion).await?;
-        }
-        if committed {
-            projection.advance(log, &head, &twins).await?;
-        }
+        let keep = async { if committed || rebuilt { self.keep_known(&head, conclusion).await } else { Ok(()) } };
+        let project = async { if committed { Ok(projection.advance(log, &head, &twins).await?) } else { Ok(()) } };
+        tokio::try_join!(keep, project)?;
         Ok(Written::All)
     }
 
