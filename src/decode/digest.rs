@@ -14,7 +14,7 @@ use super::{
 use crate::schema::{Column, Resource, Type};
 
 /// What a row takes up, roughly, when it is hashed.
-const ROW_BYTES: usize = 1024;
+const ROW_BYTES: usize = 4096;
 
 /// The lake's own seed: hashes mean nothing outside it, and nobody who sends us data can aim at a collision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

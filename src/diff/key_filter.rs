@@ -3,7 +3,7 @@
 //! A Bloom filter in stages, each twice as large as the one before, since nobody says how many records there will be.
 
 /// Keys of the first stage.
-const FIRST_STAGE_KEYS: usize = 1 << 18;
+const FIRST_STAGE_KEYS: usize = 1 << 20;
 /// A key has all its bits in one block, so that asking for it reads memory once a stage.
 type Block = [u64; 8];
 const KEYS_PER_BLOCK: usize = 32;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
@@ -99,34 +99,50 @@ fn profile(schema: &Schema) -> Result<WriterProperties, ParquetError> {
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned());
-    let mut path = Vec::new();
-    for field in schema.fields() {
-        for distinct in distinct_leaves(field, &mut path) {
-            properties = properties.set_column_dictionary_enabled(distinct, false);
+    for (path, leaf) in leaves(schema.fields(), &[]) {
+        let column = ColumnPath::new(path);
+        if is_distinct(leaf) {
+            properties = properties.set_column_dictionary_enabled(column.clone(), false);
+        }
+        if !is_ordered(leaf) {
+            properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
         }
     }
     Ok(properties.build())
 }
 
-/// Leaves of a column whose values hardly repeat: identifiers, amounts and times, but for those that are ours and the same
-/// all over a commit.
-fn distinct_leaves(field: &Field, path: &mut Vec<String>) -> Vec<ColumnPath> {
-    path.push(field.name().clone());
-    let leaves = match field.data_type() {
-        DataType::List(element) => {
-            path.push("list".to_owned());
-            let leaves = distinct_leaves(element, path);
-            path.pop();
-            leaves
+/// The columns as Parquet has them: those within lists too, each with its path.
+fn leaves<'f>(fields: &'f Fields, path: &[String]) -> Vec<(Vec<String>, &'f Field)> {
+    let leaves = fields.iter().flat_map(|field| {
+        let path = [path, std::slice::from_ref(field.name())].concat();
+        match field.data_type() {
+            DataType::List(element) => match element.data_type() {
+                DataType::Struct(fields) => {
+                    leaves(fields, &[path, vec!["list".to_owned(), element.name().clone()]].concat())
+                }
+                _ => vec![([path, vec!["list".to_owned(), element.name().clone()]].concat(), element.as_ref())],
+            },
+            _ => vec![(path, field.as_ref())],
         }
-        DataType::Struct(fields) => fields.iter().flat_map(|field| distinct_leaves(field, path)).collect(),
-        _ if field.name().starts_with('_') => Vec::new(),
-        DataType::Decimal128(..) | DataType::Timestamp(..) => vec![ColumnPath::new(path.clone())],
-        DataType::Utf8 if field.name() == "id" || field.name().ends_with("_id") => vec![ColumnPath::new(path.clone())],
-        _ => Vec::new(),
-    };
-    path.pop();
-    leaves
+    });
+    leaves.collect()
+}
+
+/// Whether values hardly repeat: identifiers, amounts and times, but for those that are ours and the same all over a commit.
+fn is_distinct(leaf: &Field) -> bool {
+    let name = leaf.name();
+    !name.starts_with('_')
+        && match leaf.data_type() {
+            DataType::Decimal128(..) | DataType::Timestamp(..) => true,
+            DataType::Utf8 => name == "id" || name.ends_with("_id"),
+            _ => false,
+        }
+}
+
+/// Whether the rows of a group may lie in a range of their own, so that readers that look for others can pass it over: times
+/// and what is ours, but neither amounts nor texts.
+fn is_ordered(leaf: &Field) -> bool {
+    leaf.name().starts_with('_') || !matches!(leaf.data_type(), DataType::Decimal128(..) | DataType::Utf8)
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
