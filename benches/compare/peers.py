@@ -54,12 +54,23 @@ def connect():
     return connection
 
 
-def copy(query, folder):
-    connect().execute(f"COPY ({query}) TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (event_month))")
+def copy(query, folder, connection=None):
+    connection = connection or connect()
+    connection.execute(f"COPY ({query}) TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (event_month))")
 
 
 def duckdb_load(body, folder):
     copy(select(body, "VARCHAR"), folder)
+
+
+def duckdb_load_both(body, folder):
+    """The flat table of the fills too, as the lake has it. The body is read once."""
+    connection = connect()
+    connection.execute(f"CREATE TEMP TABLE trades AS {select(body, 'VARCHAR')}")
+    pathlib.Path(folder).mkdir(parents=True)
+    copy("FROM trades", f"{folder}/trades", connection)
+    fills = "SELECT transaction_id AS trade_id, unnest(fills, recursive := true), event_month FROM trades"
+    copy(fills, f"{folder}/trade_fills", connection)
 
 
 def duckdb_changes(body, known, folder):
@@ -140,6 +151,7 @@ WORKS = {
     "dlt": dlt,
     "duckdb-changes": duckdb_changes,
     "duckdb-load": duckdb_load,
+    "duckdb-load-both": duckdb_load_both,
     "polars-load": polars_load,
 }
 

@@ -195,18 +195,20 @@ def main():
         lake = fresh("ours")
         run, report = ours(binary, url, lake)
         assert report["added"] >= args.records, report
-        load.add("lumetrade-export, over HTTP, exact", run)
+        load.add("lumetrade-export, over HTTP, both layers and flat fills, exact", run)
         run, report = ours(binary, url, lake)
         assert report["outcome"] == "unchanged", report
         quiet.add("lumetrade-export", run)
         curl = ["curl", "--silent", "--show-error", "--output", "/dev/null", f"{url}/api/v1/trades"]
         quiet.add("curl to nowhere: receiving the bytes", measure(curl)[0])
         for name, title in [
-            ("duckdb", "DuckDB 2.0, local file, amounts as text"),
-            ("polars", "polars 2.1, local file, amounts as doubles"),
+            ("duckdb-load", "DuckDB 2.0, local file, trades alone"),
+            ("duckdb-load-both", "DuckDB 2.0, local file, trades and flat fills"),
+            ("polars-load", "polars 2.1, local file, trades alone, amounts as doubles"),
         ]:
-            if name in peers:
-                load.add(title, peer(python, f"{name}-load", first, fresh(name)))
+            peer_of = name.split("-")[0]
+            if peer_of in peers:
+                load.add(title, peer(python, name, first, fresh(name.removesuffix("-load"))))
         if "duckdb" in peers:
             rounded = compare(python, lake, WORK / "lakes/duckdb")
         Files.path_served = second

@@ -32,6 +32,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod verify;
 mod watched;
 mod wire;
@@ -50,4 +51,5 @@ pub use state::{load_known, save_known};
 pub use status::ResourceStatus;
 use store::Replacement;
 pub use store::{Creation, Store};
+pub use traffic::Traffic;
 pub use verify::{Depth, Figures, Finding, Law, Note, Verification};

@@ -27,6 +27,7 @@ use super::{
     defect::{Defect, has},
     error::{is_denial, is_elsewhere},
     folder,
+    traffic::Traffic,
 };
 
 /// Attempts at a create before its outcome is given up as unknown.
@@ -77,6 +78,7 @@ pub(super) struct Folder {
 #[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
+    traffic: Arc<Traffic>,
     location: String,
     /// Where the objects are files.
     folder: Option<PathBuf>,
@@ -113,13 +115,31 @@ impl Store {
     /// A lake in any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, location: &str) -> Self {
-        Self { objects, location: location.to_owned(), folder: None, persisted: Arc::default() }
+        Self {
+            objects,
+            traffic: Arc::default(),
+            location: location.to_owned(),
+            folder: None,
+            persisted: Arc::default(),
+        }
     }
 
     /// Where it is, as people write it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// What it was asked so far.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// The store, for one request.
+    fn objects(&self) -> &dyn ObjectStore {
+        self.traffic.request();
+        self.objects.as_ref()
     }
 
     /// Where the objects are files: refuses links out of the lake.
@@ -168,7 +188,7 @@ impl Store {
     ///
     /// If the store cannot be listed.
     pub async fn size(&self) -> Result<(u64, u64), LakeError> {
-        let metas = self.objects.list(None);
+        let metas = self.objects().list(None);
         let count = |(files, bytes), meta: ObjectMeta| futures::future::ok((files + 1, bytes + meta.size));
         metas.try_fold((0, 0), count).await.map_err(|source| LakeError::store("list", &self.location, source))
     }
@@ -191,7 +211,7 @@ impl Store {
 
     async fn read(&self, key: &str, options: GetOptions) -> Result<Option<(Bytes, Option<String>)>, LakeError> {
         let error = |source| LakeError::store("read", key, source);
-        match self.objects.get_opts(&Path::from(key), options).await {
+        match self.objects().get_opts(&Path::from(key), options).await {
             Ok(found) => {
                 let etag = found.meta.e_tag.clone();
                 Ok(Some((found.bytes().await.map_err(error)?, etag)))
@@ -205,7 +225,7 @@ impl Store {
     pub(super) async fn download(&self, key: &str, folder: &FilePath) -> Result<Option<File>, LakeError> {
         let io = |source| LakeError::io("keep a copy of", key, source);
         let error = |source| LakeError::store("read", key, source);
-        let found = match self.objects.get(&Path::from(key)).await {
+        let found = match self.objects().get(&Path::from(key)).await {
             Ok(found) => found,
             Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(error(source)),
@@ -232,7 +252,7 @@ impl Store {
     /// All objects below a folder, sorted by key.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, LakeError> {
         let metas: Vec<ObjectMeta> = self
-            .objects
+            .objects()
             .list(Some(&Path::from(folder)))
             .try_collect()
             .await
@@ -247,7 +267,7 @@ impl Store {
 
     /// What lies directly in a folder: its folders and its objects, by key.
     pub(super) async fn folder(&self, folder: &str) -> Result<Folder, LakeError> {
-        let listed = self.objects.list_with_delimiter(Some(&Path::from(folder))).await;
+        let listed = self.objects().list_with_delimiter(Some(&Path::from(folder))).await;
         let listed = listed.map_err(|source| LakeError::store("list", folder, source))?;
         let mut folders: Vec<_> = listed.common_prefixes.iter().map(ToString::to_string).collect();
         let mut objects: Vec<_> = listed.objects.iter().map(|meta| meta.location.to_string()).collect();
@@ -273,7 +293,8 @@ impl Store {
             let payload = PutPayload::from(bytes.clone());
             let overwrites = has(Defect::OverwritesCommits) && key.starts_with("changes/");
             let mode = if overwrites { PutMode::Overwrite } else { PutMode::Create };
-            let Err(error) = self.objects.put_opts(&path, payload, mode.into()).await else {
+            let Err(error) = self.objects().put_opts(&path, payload, mode.into()).await else {
+                self.traffic.written();
                 return self.persist_first_in_folder(key).await.map(|()| Creation::Ours);
             };
             match error {
@@ -323,8 +344,11 @@ impl Store {
         let path = Path::from(key);
         let (mut pause, mut attempt) = (BACKOFF, 1);
         loop {
-            let error = match self.objects.put(&path, bytes.clone().into()).await {
-                Ok(written) => return Ok(written.e_tag),
+            let error = match self.objects().put(&path, bytes.clone().into()).await {
+                Ok(written) => {
+                    self.traffic.written();
+                    return Ok(written.e_tag);
+                }
                 Err(error) => error,
             };
             if attempt == REPLACE_ATTEMPTS || is_final(&error) {
@@ -352,8 +376,11 @@ impl Store {
         };
         let (mut pause, mut attempt) = (BACKOFF, 1);
         loop {
-            let error = match self.objects.put_opts(&path, bytes.clone().into(), mode.clone().into()).await {
-                Ok(written) => return Ok(Replacement::Done(written.e_tag)),
+            let error = match self.objects().put_opts(&path, bytes.clone().into(), mode.clone().into()).await {
+                Ok(written) => {
+                    self.traffic.written();
+                    return Ok(Replacement::Done(written.e_tag));
+                }
                 // The lake was made in a store that can, and was moved to one that cannot.
                 Err(StoreError::NotImplemented { .. }) => return self.replace(key, bytes).await.map(Replacement::Done),
                 Err(error) => error,
@@ -412,11 +439,11 @@ impl Store {
     /// Uploads in parts, and returns the ETag. An upload that is not completed is seen by nobody; the store is told to drop
     /// it, and if that is not allowed either, the error is still that of the upload.
     async fn upload(&self, path: &Path, content: impl Read) -> io::Result<Result<Option<String>, StoreError>> {
-        let mut upload = match self.objects.put_multipart(path).await {
+        let mut upload = match self.objects().put_multipart(path).await {
             Ok(upload) => upload,
             Err(error) => return Ok(Err(error)),
         };
-        let sent = send_parts(upload.as_mut(), content, self.part_bytes()).await;
+        let sent = self.send_parts(upload.as_mut(), content).await;
         if !matches!(sent, Ok(Ok(_)))
             && let Err(error) = upload.abort().await
         {
@@ -425,10 +452,38 @@ impl Store {
         sent
     }
 
+    /// Sends one part while the next is read.
+    async fn send_parts(
+        &self,
+        upload: &mut dyn MultipartUpload,
+        mut content: impl Read,
+    ) -> io::Result<Result<Option<String>, StoreError>> {
+        let part_bytes = self.part_bytes();
+        let mut sending: Option<JoinHandle<Result<(), StoreError>>> = None;
+        loop {
+            let mut part = Vec::with_capacity(part_bytes);
+            content.by_ref().take(part_bytes as u64).read_to_end(&mut part)?;
+            if let Some(sending) = sending.take()
+                && let Err(error) = sending.await.unwrap_or_else(|aborted| Err(aborted.into()))
+            {
+                return Ok(Err(error));
+            }
+            self.traffic.request();
+            if part.is_empty() {
+                let completed = upload.complete().await;
+                return Ok(completed.map(|written| {
+                    self.traffic.written();
+                    written.e_tag
+                }));
+            }
+            sending = Some(tokio::spawn(upload.put_part(part.into())));
+        }
+    }
+
     /// The ETag of an object just uploaded in parts, which Ceph's gateway leaves out of its answer. `None` if the object has
     /// another size, and so is another's.
     async fn etag_of_upload(&self, key: &str, size: u64) -> Result<Option<String>, LakeError> {
-        match self.objects.head(&Path::from(key)).await {
+        match self.objects().head(&Path::from(key)).await {
             Ok(meta) => Ok(meta.e_tag.filter(|_| meta.size == size)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(source) => Err(LakeError::store("read", key, source)),
@@ -439,28 +494,6 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.location).finish()
-    }
-}
-
-/// Sends one part while the next is read.
-async fn send_parts(
-    upload: &mut dyn MultipartUpload,
-    mut content: impl Read,
-    part_bytes: usize,
-) -> io::Result<Result<Option<String>, StoreError>> {
-    let mut sending: Option<JoinHandle<Result<(), StoreError>>> = None;
-    loop {
-        let mut part = Vec::with_capacity(part_bytes);
-        content.by_ref().take(part_bytes as u64).read_to_end(&mut part)?;
-        if let Some(sending) = sending.take()
-            && let Err(error) = sending.await.unwrap_or_else(|aborted| Err(aborted.into()))
-        {
-            return Ok(Err(error));
-        }
-        if part.is_empty() {
-            return Ok(upload.complete().await.map(|written| written.e_tag));
-        }
-        sending = Some(tokio::spawn(upload.put_part(part.into())));
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
 
 /// A run, wherever its polls are answered and its lake is kept.
 async fn sync<S: Source>(config: &Config, ambient: &Ambient, source: &S, store: Store) -> Result<Report, Error> {
-    let lake = open_lake(config, ambient, store).await?;
+    let lake = open_lake(config, ambient, store.clone()).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
         let sync = ResourceSync { config, ambient, source, lake: &lake, resource };
@@ -64,6 +64,8 @@ async fn sync<S: Source>(config: &Config, ambient: &Ambient, source: &S, store: 
         }
         resources.push(report);
     }
+    let traffic = store.traffic();
+    tracing::info!(requests = traffic.requests(), objects = traffic.objects_written(), "asked the store");
     Ok(Report { resources })
 }
 
