@@ -432,7 +432,10 @@ fn conflict(slice: RecordSlice<'_>) -> DiffError {
 }
 
 /// The known records that are not listed.
-fn unlisted<'a>(known: &Known, listed: &'a Positions) -> impl Iterator<Item = io::Result<KnownRecord>> + use<'a> {
+fn unlisted<'a>(
+    known: &Known,
+    listed: &'a Positions,
+) -> impl Iterator<Item = io::Result<KnownRecord>> + Clone + use<'a> {
     let all = if listed.count() < known.count() { known.count() } else { 0 };
     (0..).zip(known.stream(0, all)).filter(|(position, _)| !listed.contains(*position)).map(|(_, record)| record)
 }
@@ -454,7 +457,7 @@ impl Conclusion {
     /// # Errors
     ///
     /// If they cannot be read, or, each by itself, written before.
-    pub fn known_in_order(&mut self) -> io::Result<impl Iterator<Item = io::Result<KnownRecord>>> {
+    pub fn known_in_order(&mut self) -> io::Result<impl Iterator<Item = io::Result<KnownRecord>> + Clone> {
         let removals = self.removals;
         let settled = move |record: KnownRecord| {
             let goes = removals && !record.removed;

@@ -116,7 +116,7 @@ impl Known {
     }
 
     /// All records in their order.
-    pub fn records(&self) -> impl Iterator<Item = io::Result<KnownRecord>> {
+    pub fn records(&self) -> impl Iterator<Item = io::Result<KnownRecord>> + Clone + use<> {
         self.stream(0, self.count)
     }
 
@@ -147,7 +147,7 @@ impl Known {
 }
 
 /// Records of a file, one after the other.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct KnownStream {
     file: Option<Arc<File>>,
     /// Offset of what is read next.

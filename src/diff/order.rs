@@ -77,7 +77,7 @@ impl Order {
     }
 
     /// All records listed so far, in their order.
-    pub(super) fn listed(&mut self) -> io::Result<impl Iterator<Item = io::Result<KnownRecord>> + use<>> {
+    pub(super) fn listed(&mut self) -> io::Result<impl Iterator<Item = io::Result<KnownRecord>> + Clone + use<>> {
         self.flush()?;
         let written = self.file.clone().map(|file| KnownStream::of(file, self.written));
         let empty = KnownRecord::from_bytes(&EMPTY);

@@ -10,7 +10,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -25,7 +25,6 @@ use super::{
     layout::Layout,
     log::{CommitObject, commits_after, read_commit},
     parquet_file,
-    spool::{Spool, Spooled},
 };
 use crate::{
     decode::{Decoder, Operation, Row, Stamp, key_hash},
@@ -138,41 +137,69 @@ pub(super) async fn cached(
 ///
 /// # Errors
 ///
-/// Whatever the store or the spool folder fails with.
+/// Whatever the store fails with, or the records.
 pub async fn save_known(
     lake: &Lake,
     decoder: &Decoder<'_>,
     head: &Head,
-    records: impl Iterator<Item = io::Result<KnownRecord>>,
-    spool: &Path,
+    records: impl Iterator<Item = io::Result<KnownRecord>> + Clone,
 ) -> Result<(), LakeError> {
     let key = Layout::new(decoder.resource(), lake.identity.granularity).state();
     let header =
         serde_json::to_vec(&Header::of(lake, decoder, head)).map_err(|error| LakeError::io("write", &key, error))?;
-    let (content, size) = write(&header, records, spool).map_err(|error| LakeError::spool(&error))?;
+    let (content, size) = StateBytes::of(header, records).map_err(|error| LakeError::spool(&error))?;
     lake.store.replace_from(&key, content, size).await.map(drop)
 }
 
-fn write(
-    header: &[u8],
-    records: impl Iterator<Item = io::Result<KnownRecord>>,
-    spool: &Path,
-) -> io::Result<(Spooled, u64)> {
-    let mut file = Spool::new(spool)?.begin();
-    let mut checksum = Xxh3::new();
-    let mut size = 0;
-    let mut put = |bytes: &[u8]| {
-        checksum.update(bytes);
-        size += bytes.len() as u64;
-        file.write_all(bytes)
-    };
-    put(header)?;
-    put(b"\n")?;
-    for record in records {
-        put(&record?.to_bytes())?;
+/// A cache as it is read to be sent: no copy of it is made.
+#[derive(Clone)]
+struct StateBytes<I> {
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were read.
+    taken: usize,
+    records: I,
+    checksum: Option<[u8; CHECKSUM_BYTES]>,
+}
+
+impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> StateBytes<I> {
+    /// With its size. The records are read once for the checksum, which comes last, and for each sending.
+    fn of(mut header: Vec<u8>, records: I) -> io::Result<(Self, u64)> {
+        header.push(b'\n');
+        let mut bytes = Self { buffer: header, taken: 0, records, checksum: None };
+        let (mut checksum, mut size) = (Xxh3::new(), 0);
+        let mut read = bytes.clone();
+        while read.taken < read.buffer.len() {
+            checksum.update(&read.buffer);
+            size += read.buffer.len() as u64;
+            read.fill()?;
+        }
+        bytes.checksum = Some(checksum.digest128().to_le_bytes());
+        Ok((bytes, size + CHECKSUM_BYTES as u64))
     }
-    file.write_all(&checksum.digest128().to_le_bytes())?;
-    Ok((file.finish()?, size + CHECKSUM_BYTES as u64))
+
+    /// The next bytes; none at the end.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        self.taken = 0;
+        for record in self.records.by_ref().take(READ_BYTES / KNOWN_RECORD_BYTES) {
+            self.buffer.extend_from_slice(&record?.to_bytes());
+        }
+        if self.buffer.is_empty() {
+            self.buffer.extend(self.checksum.take().into_iter().flatten());
+        }
+        Ok(())
+    }
+}
+
+impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> Read for StateBytes<I> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.buffer.len() {
+            self.fill()?;
+        }
+        let read = (&self.buffer[self.taken..]).read(bytes)?;
+        self.taken += read;
+        Ok(read)
+    }
 }
 
 /// Whether the first of these commits names the cached head as its parent: else the cache is of another history.

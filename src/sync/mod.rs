@@ -247,7 +247,7 @@ impl<S: Source> ResourceSync<'_, S> {
 
     async fn save_known(&self, head: &Head, conclusion: &mut Conclusion) -> Result<(), Error> {
         let records = conclusion.known_in_order().map_err(|error| LakeError::spool(&error))?;
-        Ok(lake::save_known(self.lake, &self.decoder(), head, records, self.spool()).await?)
+        Ok(lake::save_known(self.lake, &self.decoder(), head, records).await?)
     }
 
     fn decoder(&self) -> Decoder<'_> {

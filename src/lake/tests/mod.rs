@@ -106,7 +106,7 @@ impl<'a> Writer<'a> {
     /// Keeps what is known as of `head` in the cache of a lake.
     async fn save(&self, lake: &Lake, head: &Head) {
         let known = self.known(head).await;
-        save_known(lake, &self.decoder(), head, known.records(), &spool()).await.unwrap();
+        save_known(lake, &self.decoder(), head, known.records()).await.unwrap();
     }
 
     async fn project(&self, head: &Head) {

@@ -270,7 +270,7 @@ async fn a_state_cache_that_is_whole_and_wrong_is_found() {
     for (what, findings, bend) in bends {
         let mut records = good.clone();
         bend(&mut records);
-        save_known(&lake, &decoder, &head, records.into_iter().map(Ok), &spool()).await.unwrap();
+        save_known(&lake, &decoder, &head, records.into_iter().map(Ok)).await.unwrap();
         let report = verify(&lake, &plan, Depth::Full).await;
         assert_eq!(found(&report), vec![(Law::State, key.clone()); findings], "{what}: {:?}", report.findings);
         assert_eq!((verify(&lake, &plan, Depth::Quick).await.found, report.notes.len()), (0, 0), "{what}");

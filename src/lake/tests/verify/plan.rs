@@ -228,7 +228,7 @@ impl Plan {
         let head = log.head().await.unwrap();
         let decoder = Decoder::new(&self.resource, Zone::UTC);
         let (known, _) = crate::lake::load_known(lake, &decoder, &head, &spool()).await.unwrap();
-        crate::lake::save_known(lake, &decoder, &head, known.records(), &spool()).await.unwrap();
+        crate::lake::save_known(lake, &decoder, &head, known.records()).await.unwrap();
         Projection::new(lake, &self.resource, &spool())
             .advance(&log, &head, &crate::lake::Twins::default())
             .await
