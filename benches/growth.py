@@ -3,7 +3,7 @@
 
 Usage: python3 benches/growth.py [--records 10000 --records 100000 ...] [--limit-mib MIB]
 
-Builds the release binary, makes deposits while they are served over loopback, and runs for each number of records a first
+Builds the release binary, makes trades with a fill each while they are served over loopback, and runs for each number of records a first
 load, a quiet poll, polls with one in a thousand and one in ten records changed, and one of a body in another order, each as
 a process of its own. Time and peak memory are the operating system's own accounting of the process (wait4); the time until
 the body was received by `curl`, which includes making it, stands beside them. Exits with 1 if a peak is above the limit, or
@@ -32,8 +32,8 @@ STRIDE = 7_368_787
 MONTHS = [f"{year}-{month:02}" for year in (2024, 2025) for month in range(1, 13)]
 
 
-class Deposits(http.server.BaseHTTPRequestHandler):
-    """Serves deposits, whatever is asked for."""
+class Trades(http.server.BaseHTTPRequestHandler):
+    """Serves trades, whatever is asked for."""
 
     count = 0
     # One record in so many has another status than at first; 0 for none.
@@ -54,10 +54,15 @@ class Deposits(http.server.BaseHTTPRequestHandler):
         number = place * STRIDE % self.count if self.shuffled else place
         changed = self.changed_every and number % self.changed_every == 0
         status = "REVERSED" if changed else "COMPLETED"
-        month = MONTHS[number * len(MONTHS) // self.count]
+        day = f"{MONTHS[number * len(MONTHS) // self.count]}-{number % 28 + 1:02}"
+        amount = f"{number % 9973}.{number % 89 + 10}"
         return (
-            f'{{"transactionId":"DP{number:010}","currency":"EUR","amount":{number % 9973}.{number % 97:02},"fee":0.25,'
-            f'"status":"{status}","completedAt":"{month}-{number % 28 + 1:02}T10:15:30.123Z"}}'
+            f'{{"transactionId":"trd_{number:010}","fromCurrency":"EUR","toCurrency":"NGN","fromAmount":{amount},'
+            f'"toAmount":{amount}1,"rate":1655.{number % 997},"isRateInverted":false,"isRfq":true,"status":"{status}",'
+            f'"createdAt":"{day}T10:15:30.123Z","completedAt":"{day}T10:16:30Z","fills":[{{"transactionId":'
+            f'"fil_{number:010}","fromCurrency":"EUR","fromCurrencyAmount":{amount},"toCurrency":"NGN",'
+            f'"toCurrencyAmount":{amount}1,"status":"COMPLETED","createdAt":"{day}T10:15:31Z",'
+            f'"modifiedAt":"{day}T10:16:30Z"}}]}}'
         )
 
     def log_message(self, *_):
@@ -82,7 +87,7 @@ def main():
     subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     binary = target / "release" / "lumetrade-export"
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Deposits)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trades)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
 
@@ -97,7 +102,7 @@ def measure(binary, url, count):
     peaks, before = [], set()
     try:
         for name, changed_every, shuffled in POLLS:
-            Deposits.count, Deposits.changed_every, Deposits.shuffled = count, changed_every, shuffled
+            Trades.count, Trades.changed_every, Trades.shuffled = count, changed_every, shuffled
             receiving = time.monotonic()
             subprocess.run(["curl", "--silent", "--fail", "--output", "/dev/null", f"{url}/x"], check=True)
             receiving = time.monotonic() - receiving
@@ -122,7 +127,7 @@ def measure(binary, url, count):
 
 def sync(binary, url, lake):
     credentials = {"LUMETRADE_API_KEY": "k", "LUMETRADE_API_SECRET": "s", "NO_COLOR": "1"}
-    command = [binary, "-v", "sync", "--base-url", url, "--lake", lake, "--resource", "deposits", "--json"]
+    command = [binary, "-v", "sync", "--base-url", url, "--lake", lake, "--resource", "trades", "--json"]
     began = time.monotonic()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **credentials}

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
@@ -50,6 +51,8 @@ pub struct Projection<'a> {
     resource: &'a Resource,
     layout: Layout,
     tables: Vec<Table>,
+    /// Held by the partition that is being encoded: one at a time takes up memory, while others are read or sent.
+    encoding: Mutex<()>,
     spool: PathBuf,
 }
 
@@ -132,7 +135,7 @@ impl<'a> Projection<'a> {
     #[must_use]
     pub fn new(lake: &'a Lake, resource: &'a Resource, spool: &Path) -> Self {
         let layout = Layout::new(resource, lake.identity.granularity);
-        Self { lake, resource, layout, tables: resource.tables(), spool: spool.to_owned() }
+        Self { lake, resource, layout, tables: resource.tables(), encoding: Mutex::default(), spool: spool.to_owned() }
     }
 
     /// Makes `current/` reflect every commit up to `head`, and whatever other runs commit meanwhile. Writes nothing if it
@@ -348,6 +351,7 @@ impl<'a> Projection<'a> {
         spool: &Spool,
     ) -> Result<Vec<Written>, LakeError> {
         let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
+        let _encoding = self.encoding.lock().await;
         let mut writers = self.writers(&self.tables, spool)?;
         fold.present_rows(|rows| {
             self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| self.write(&rows, table, writer))
@@ -372,6 +376,7 @@ impl<'a> Projection<'a> {
             return Ok(None);
         }
         let mut written = vec![object];
+        let _encoding = self.encoding.lock().await;
         let mut writers = self.writers(lists, spool)?;
         if !writers.is_empty() {
             for rows in content.batches(None)? {

@@ -1,8 +1,9 @@
 //! Many versions of many records, folded to the last one of each.
 //!
 //! In: objects that hold rows of one partition, oldest first. Out: for each record its last version. Two passes over the
-//! objects: the first finds where each last version is, reading keys alone; the second reads those rows. What is held
-//! in memory is a few bytes a record, never rows.
+//! commits: the first finds where each last version is, reading keys alone; the second reads those rows. Of what earlier
+//! commits came to, everything stands that they do not replace. What is held in memory is a few bytes a record of the
+//! commits, never rows.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,22 +30,25 @@ pub(super) struct Fold<'a> {
     lake: &'a Lake,
     resource: &'a Resource,
     spool: &'a Path,
-    inputs: Vec<Input>,
+    base: Option<(String, File)>,
+    commits: Vec<Input>,
     last: HashMap<u128, Place>,
 }
 
-/// An object that is folded. A commit can be read again as it was; the base of a projection is kept, since another writer
-/// may replace it between the passes.
+/// A commit that is folded. It can be read again as it was; a few are kept.
 struct Input {
     key: String,
     kept: Option<File>,
 }
 
+/// Commits that are kept as files between the passes.
+const KEPT_MAX: usize = 16;
+
 /// Where a version is.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     seq: i64,
-    input: usize,
+    commit: usize,
     row: usize,
     removed: bool,
 }
@@ -60,62 +64,79 @@ impl<'a> Fold<'a> {
         commits: Vec<String>,
         wanted: Option<&HashSet<u128>>,
     ) -> Result<Self, LakeError> {
-        let mut fold = Self { lake, resource, spool, inputs: Vec::new(), last: HashMap::new() };
-        if let Some((key, file)) = base {
-            let copy = file.try_clone().map_err(|source| LakeError::io("read the copy of", &key, source))?;
-            fold.locate(&key, copy, wanted)?;
-            fold.inputs.push(Input { key, kept: Some(file) });
-        }
+        let mut fold = Self { lake, resource, spool, base, commits: Vec::new(), last: HashMap::new() };
         for key in commits {
             let file = lake.store.fetch(&key, spool).await?;
+            let kept = if fold.commits.len() < KEPT_MAX { Some(again(&key, &file)?) } else { None };
             fold.locate(&key, file, wanted)?;
-            fold.inputs.push(Input { key, kept: None });
+            fold.commits.push(Input { key, kept });
         }
         Ok(fold)
     }
 
     /// Calls `each` with batches of last versions, of the records that have not gone.
     pub(super) async fn present_rows(
-        self,
+        mut self,
         mut each: impl FnMut(RecordBatch) -> Result<(), ParquetError>,
     ) -> Result<(), LakeError> {
-        let schema = self.resource.arrow_schema();
+        if let Some((key, file)) = self.base.take() {
+            let stands =
+                |batch: &RecordBatch, row| self.key(batch, row).is_none_or(|key| !self.last.contains_key(&key));
+            self.read(&key, file, |_, batch, row| stands(batch, row), &mut each)?;
+        }
         let needed: HashSet<usize> =
-            self.last.values().filter(|place| !place.removed).map(|place| place.input).collect();
-        for (input, Input { key, kept }) in self.inputs.iter().enumerate().filter(|(input, _)| needed.contains(input)) {
+            self.last.values().filter(|place| !place.removed).map(|place| place.commit).collect();
+        for (commit, Input { key, kept }) in
+            self.commits.iter().enumerate().filter(|(commit, _)| needed.contains(commit))
+        {
             let file = match kept {
-                Some(file) => file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))?,
+                Some(file) => again(key, file)?,
                 None => self.lake.store.fetch(key, self.spool).await?,
             };
-            let mut first_row = 0;
-            for batch in parquet_file::read_batches(key, file, None)? {
-                let batch = batch?;
-                let chosen = self.chosen(input, first_row, &batch);
-                first_row += batch.num_rows();
-                if chosen.is_empty() {
-                    continue;
-                }
-                let rows = take_record_batch(&batch, &UInt32Array::from(chosen))
-                    .map_err(|error| LakeError::damaged(key, error.to_string()))?;
-                each(conform(&rows, &schema, self.resource)?).map_err(|error| LakeError::spool(&error))?;
-            }
+            let is_last = |at: usize, batch: &RecordBatch, row| {
+                let place = self.key(batch, row).and_then(|key| self.last.get(&key));
+                place.is_some_and(|place| !place.removed && (place.commit, place.row) == (commit, at))
+            };
+            self.read(key, file, is_last, &mut each)?;
         }
         Ok(())
     }
 
-    fn chosen(&self, input: usize, first_row: usize, batch: &RecordBatch) -> Vec<u32> {
-        let is_last = |row: usize| {
-            let place = row_key(batch, row, self.resource, self.lake.seed).and_then(|key| self.last.get(&key));
-            place.is_some_and(|place| !place.removed && (place.input, place.row) == (input, first_row + row))
-        };
-        (0..batch.num_rows()).filter(|row| is_last(*row)).map(|row| row as u32).collect()
+    /// Reads the rows of an object that are `chosen`, by their number in the object and in their batch.
+    fn read(
+        &self,
+        key: &str,
+        file: File,
+        chosen: impl Fn(usize, &RecordBatch, usize) -> bool,
+        each: &mut impl FnMut(RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), LakeError> {
+        let schema = self.resource.arrow_schema();
+        let mut first_row = 0;
+        for batch in parquet_file::read_batches(key, file, None)? {
+            let batch = batch?;
+            let rows = (0..batch.num_rows()).filter(|row| chosen(first_row + row, &batch, *row));
+            let rows: Vec<u32> = rows.map(|row| row as u32).collect();
+            first_row += batch.num_rows();
+            let rows = match rows.len() {
+                0 => continue,
+                count if count == batch.num_rows() => batch,
+                _ => take_record_batch(&batch, &UInt32Array::from(rows))
+                    .map_err(|error| LakeError::damaged(key, error.to_string()))?,
+            };
+            each(conform(&rows, &schema, self.resource)?).map_err(|error| LakeError::spool(&error))?;
+        }
+        Ok(())
     }
 
-    /// Notes where the last versions are in the next input.
+    fn key(&self, batch: &RecordBatch, row: usize) -> Option<u128> {
+        row_key(batch, row, self.resource, self.lake.seed)
+    }
+
+    /// Notes where the last versions are in the next commit.
     fn locate(&mut self, key: &str, file: File, wanted: Option<&HashSet<u128>>) -> Result<(), LakeError> {
         let names = self.resource.key.iter().map(|&key| self.resource.columns[key].name.as_str());
         let columns: Vec<&str> = names.chain(["_seq", "_op"]).collect();
-        let input = self.inputs.len();
+        let commit = self.commits.len();
         let mut first_row = 0;
         for batch in parquet_file::read_batches(key, file, Some(&columns))? {
             let batch = batch?;
@@ -125,7 +146,10 @@ impl<'a> Fold<'a> {
                 if wanted.is_none_or(|wanted| wanted.contains(&hash)) {
                     let version =
                         version(&batch, row).ok_or_else(|| LakeError::damaged(key, "lacks `_seq` or `_op`"))?;
-                    self.offer(hash, Place { seq: version.seq, input, row: first_row + row, removed: version.removed });
+                    self.offer(
+                        hash,
+                        Place { seq: version.seq, commit, row: first_row + row, removed: version.removed },
+                    );
                 }
             }
             first_row += batch.num_rows();
@@ -139,6 +163,10 @@ impl<'a> Fold<'a> {
             *last = place;
         }
     }
+}
+
+fn again(key: &str, file: &File) -> Result<File, LakeError> {
+    file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))
 }
 
 /// The last version as of `head` of each record whose key hash is in `wanted`, from the truth of these partitions. What
