@@ -16,6 +16,9 @@ use crate::schema::{Column, Resource, Type};
 /// What a row takes up, roughly, when it is hashed.
 const ROW_BYTES: usize = 4096;
 
+/// A key up to about this length is hashed without allocating memory for it.
+const SHORT_KEY_BYTES: usize = 64;
+
 /// The lake's own seed: hashes mean nothing outside it, and nobody who sends us data can aim at a collision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub u64);
@@ -23,10 +26,16 @@ pub struct Seed(pub u64);
 /// Identity of a record within its resource: a seeded 128-bit hash of the key column and its value.
 #[must_use]
 pub fn key_hash(seed: Seed, (column, key): (usize, &str)) -> u128 {
-    let mut bytes = Vec::with_capacity(key.len() + 2);
-    bytes.extend_from_slice(&(column as u16).to_le_bytes());
-    bytes.extend_from_slice(key.as_bytes());
-    xxh3_128_with_seed(&bytes, seed.0)
+    let column = (column as u16).to_le_bytes();
+    let mut short = [0; SHORT_KEY_BYTES];
+    match short.get_mut(..column.len() + key.len()) {
+        Some(bytes) => {
+            bytes[..column.len()].copy_from_slice(&column);
+            bytes[column.len()..].copy_from_slice(key.as_bytes());
+            xxh3_128_with_seed(bytes, seed.0)
+        }
+        None => xxh3_128_with_seed(&[&column, key.as_bytes()].concat(), seed.0),
+    }
 }
 
 impl Row<'_> {
@@ -194,6 +203,15 @@ mod tests {
         ];
         let digests: std::collections::HashSet<_> = rows.iter().map(|text| digest("trades", text)).collect();
         assert_eq!(digests.len(), 3);
+    }
+
+    #[test]
+    fn a_key_is_hashed_alike_whatever_its_length() {
+        for length in 0..200 {
+            let key = "k".repeat(length);
+            let bytes = [&[3, 0], key.as_bytes()].concat();
+            assert_eq!(key_hash(Seed(1), (3, &key)), xxh3_128_with_seed(&bytes, 1), "{length}");
+        }
     }
 
     #[test]
