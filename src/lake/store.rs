@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream::BoxStream};
 use object_store::{
     Error as StoreError, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
@@ -143,11 +143,11 @@ impl Store {
         self.in_folder(folder::require_hard_links).await
     }
 
-    /// Makes sure that an object which is there stays, whatever happens to this machine. Only a folder needs that: what a
+    /// Makes sure that objects which are there stay, whatever happens to this machine. Only a folder needs that: what a
     /// bucket has shown it keeps.
-    pub(super) async fn persist(&self, key: &str) -> Result<(), LakeError> {
-        let key = key.to_owned();
-        self.in_folder(move |folder| folder::persist(folder, &key)).await
+    pub(super) async fn persist(&self, keys: impl IntoIterator<Item = &str>) -> Result<(), LakeError> {
+        let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+        self.in_folder(move |folder| folder::persist(folder, &keys)).await
     }
 
     /// Does something in the folder, where there is one, on a thread that may wait for the disk.
@@ -184,6 +184,12 @@ impl Store {
     /// The last `length` bytes of an object, or all of a shorter one.
     pub(super) async fn tail(&self, key: &str, length: u64) -> Result<Option<Bytes>, LakeError> {
         let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
+        Ok(self.read(key, options).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// The first `length` bytes of an object, or all of a shorter one.
+    pub(super) async fn start(&self, key: &str, length: u64) -> Result<Option<Bytes>, LakeError> {
+        let options = GetOptions { range: Some(GetRange::Bounded(0..length)), ..GetOptions::default() };
         Ok(self.read(key, options).await?.map(|(bytes, _)| bytes))
     }
 
@@ -229,18 +235,12 @@ impl Store {
 
     /// All objects below a folder, sorted by key.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, LakeError> {
-        let metas: Vec<ObjectMeta> = self
-            .objects
-            .list(Some(&Path::from(folder)))
-            .try_collect()
-            .await
-            .map_err(|source| LakeError::store("list", folder, source))?;
-        let mut listed: Vec<Listed> = metas
-            .into_iter()
-            .map(|meta| Listed { key: meta.location.to_string(), size: meta.size, etag: meta.e_tag })
-            .collect();
-        listed.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(listed)
+        listed(folder, self.objects.list(Some(&Path::from(folder)))).await
+    }
+
+    /// Those of them whose keys sort behind this one: the store is not asked for the others.
+    pub(super) async fn list_after(&self, folder: &str, key: &str) -> Result<Vec<Listed>, LakeError> {
+        listed(folder, self.objects.list_with_offset(Some(&Path::from(folder)), &Path::from(key))).await
     }
 
     /// What lies directly in a folder: its folders and its objects, by key.
@@ -283,7 +283,7 @@ impl Store {
             }
             match self.get(key).await {
                 Ok(Some(there)) => {
-                    self.persist(key).await.map_err(|error| LakeError::not_persisted(key, error))?;
+                    self.persist([key]).await.map_err(|error| LakeError::not_persisted(key, error))?;
                     return Ok(if there == *bytes { Creation::Ours } else { Creation::Theirs(there) });
                 }
                 // An attempt before this one may still be on its way.
@@ -309,7 +309,7 @@ impl Store {
         if self.folder.is_none() || self.persisted.lock().is_ok_and(|persisted| persisted.contains(folder)) {
             return Ok(());
         }
-        self.persist(key).await.map_err(|error| LakeError::not_persisted(key, error))?;
+        self.persist([key]).await.map_err(|error| LakeError::not_persisted(key, error))?;
         if let Ok(mut persisted) = self.persisted.lock() {
             persisted.insert(folder.to_owned());
         }
@@ -434,6 +434,18 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.location).finish()
     }
+}
+
+/// What a listing shows, sorted by key.
+async fn listed(
+    folder: &str,
+    metas: BoxStream<'static, Result<ObjectMeta, StoreError>>,
+) -> Result<Vec<Listed>, LakeError> {
+    let listed = metas.map_ok(|meta| Listed { key: meta.location.to_string(), size: meta.size, etag: meta.e_tag });
+    let listed = listed.try_collect::<Vec<_>>().await;
+    let mut listed = listed.map_err(|source| LakeError::store("list", folder, source))?;
+    listed.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(listed)
 }
 
 /// Sends one part while the next is read.

@@ -124,12 +124,14 @@ impl ResourceReport {
 
     pub(super) fn committed(&mut self, seq: u64, rows: RowCounts) {
         self.outcome = ResourceOutcome::Committed;
-        self.commits.push(seq);
+        // They come in any order.
+        let place = self.commits.partition_point(|earlier| *earlier < seq);
+        self.commits.insert(place, seq);
         self.added += rows.added;
         self.changed += rows.changed;
         self.removed += rows.removed;
         self.rows += rows.added + rows.changed + rows.removed;
-        self.head = seq;
+        self.head = self.head.max(seq);
     }
 
     pub(super) fn fail(&mut self, error: &Error) {
