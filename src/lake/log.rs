@@ -361,7 +361,13 @@ impl<'a> Log<'a> {
         Ok(parquet_file::sha256(&bytes))
     }
 
-    fn void(&self, seq: u64, parent: Option<String>, cursor: Option<Cursor>, spool: &Path) -> Result<Bytes, LakeError> {
+    pub(super) fn void(
+        &self,
+        seq: u64,
+        parent: Option<String>,
+        cursor: Option<Cursor>,
+        spool: &Path,
+    ) -> Result<Bytes, LakeError> {
         let segment = Spool::new(spool).map_err(|error| LakeError::spool(&error))?.begin();
         let writer = Writer::new(self.resource.arrow_schema(), segment).map_err(|error| LakeError::spool(&error))?;
         let commit = Commit {

@@ -198,22 +198,26 @@ impl Objects {
         Ok(())
     }
 
-    /// Whether objects of the last claim are missing as they are when its writer has not come to its end. The last is looked
-    /// for first: if it is there with rows, the others were there before, and one that is missing is lost.
+    /// Whether objects of the last claim are missing as they are when its writer has not come to its end. Of those that were
+    /// not listed, the last is looked for first: if it is there with rows, the others were there before, and one that is
+    /// missing is lost.
     async fn lack_some_of(&self, claim: &Claim, scope: &Scope<'_>) -> Result<bool, LakeError> {
-        let mut objects = claim.numbered().rev();
-        let Some((_, last)) = objects.next() else { return Ok(false) };
-        let mut lacks = match damage(read_commit(scope.lake, &last.key).await)? {
-            Ok(None) => true,
-            Ok(Some(commit)) if commit.kind == CommitKind::Void => false,
-            Ok(Some(_)) | Err(_) => return Ok(false),
+        let is_listed = |(seq, object): &(u64, &ClaimedObject)| {
+            self.places.get(seq).is_some_and(|places| places.iter().any(|place| place.key == object.key))
         };
-        for (seq, object) in objects {
-            let is_listed =
-                self.places.get(&seq).is_some_and(|places| places.iter().any(|place| place.key == object.key));
-            lacks |= !is_listed && scope.lake.store.tail(&object.key, 1).await?.is_none();
+        let unlisted: Vec<_> = claim.numbered().filter(|numbered| !is_listed(numbered)).collect();
+        let Some((_, last)) = claim.numbered().next_back().filter(|_| !unlisted.is_empty()) else { return Ok(false) };
+        match damage(read_commit(scope.lake, &last.key).await)? {
+            Ok(None) => return Ok(true),
+            Ok(Some(commit)) if commit.kind == CommitKind::Void => {}
+            Ok(Some(_)) | Err(_) => return Ok(false),
         }
-        Ok(lacks)
+        for (_, object) in unlisted {
+            if scope.lake.store.tail(&object.key, 1).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The place of a number's object: the one that the claim names, or without a claim the only one there is.
