@@ -91,7 +91,14 @@ struct Tail {
 }
 
 /// What there is of the objects of a claim, in their order.
-struct Found(Vec<Option<Commit>>);
+struct Found(Vec<Option<There>>);
+
+/// An object that is there, with the cursor that it tells.
+enum There {
+    /// What its writer promised; without the cursor where it was not read.
+    Rows(Option<Cursor>),
+    Void(Option<Cursor>),
+}
 
 impl<'a> Log<'a> {
     /// The log of `resource`.
@@ -279,23 +286,37 @@ impl<'a> Log<'a> {
         Err(LakeError::damaged(&layout.log(), problem))
     }
 
-    /// What there is of a claim's objects. The last is looked for first: if its writer has created it, the others were
-    /// there before.
+    /// What there is of a claim's objects. The last is looked for first: if its writer has created it, the others were there
+    /// before, and it is enough to see that they still are.
     async fn look(&self, claim: &Claim) -> Result<Found, LakeError> {
-        let mut earlier: Vec<(u64, String)> = claim.numbered().map(|(seq, object)| (seq, object.key.clone())).collect();
-        let last = match earlier.pop() {
-            Some(last) => self.read(last).await?,
+        let mut objects: Vec<(u64, ClaimedObject)> =
+            claim.numbered().map(|(seq, object)| (seq, object.clone())).collect();
+        let last = match objects.pop() {
+            Some((seq, object)) => self.read(seq, &object.key).await?,
             None => None,
         };
-        let read = |object| self.read(object);
-        let mut found: Vec<_> = stream::iter(earlier).map(read).buffered(SMALL_AT_ONCE).try_collect().await?;
+        let is_committed = matches!(last, Some(There::Rows(_)));
+        let look = |(seq, object)| self.look_for(seq, object, is_committed);
+        let mut found: Vec<_> = stream::iter(objects).map(look).buffered(SMALL_AT_ONCE).try_collect().await?;
         found.push(last);
         Ok(Found(found))
     }
 
-    async fn read(&self, (seq, key): (u64, String)) -> Result<Option<Commit>, LakeError> {
-        let Some(commit) = read_commit(self.lake, &key).await? else { return Ok(None) };
-        self.check(seq, &key, &commit).map(|()| Some(commit))
+    /// What there is of an object. One that should be there is taken for what was promised by its size.
+    async fn look_for(&self, seq: u64, object: ClaimedObject, is_expected: bool) -> Result<Option<There>, LakeError> {
+        if is_expected && self.lake.store.size_of(&object.key).await? == Some(object.size) {
+            return Ok(Some(There::Rows(None)));
+        }
+        self.read(seq, &object.key).await
+    }
+
+    async fn read(&self, seq: u64, key: &str) -> Result<Option<There>, LakeError> {
+        let Some(commit) = read_commit(self.lake, key).await? else { return Ok(None) };
+        self.check(seq, key, &commit)?;
+        Ok(Some(match commit.kind {
+            CommitKind::Changes | CommitKind::Removals => There::Rows(commit.cursor),
+            CommitKind::Void => There::Void(commit.cursor),
+        }))
     }
 
     /// The head that a claim ends with, all of whose objects are there.
@@ -303,22 +324,24 @@ impl<'a> Log<'a> {
         if let Some((_, object)) = found.missing(claim).next() {
             return Err(gap(&object.key));
         }
-        let mut commits: Vec<(&ClaimedObject, Commit)> =
+        let mut objects: Vec<(&ClaimedObject, There)> =
             claim.objects.iter().zip(found.0.into_iter().flatten()).collect();
-        let is_void = |(_, commit): &(&ClaimedObject, Commit)| commit.kind == CommitKind::Void;
-        let hole = commits.iter().find(|commit| is_void(commit)).map(|(object, _)| object.key.clone());
-        // Where all are voids, each tells the cursor from before the claim.
-        let rows = commits.iter().rposition(|commit| !is_void(commit));
-        let cursor = rows.map(|rows| commits[rows].1.cursor.clone());
-        let Some((last, commit)) = commits.pop() else { return Err(gap(&self.layout.claim(claim.seq))) };
-        let sha256 = match (commit.kind, hole) {
-            (CommitKind::Void, _) => self.sha256_of(&last.key).await?,
-            (CommitKind::Changes | CommitKind::Removals, None) => last.sha256.clone(),
-            (CommitKind::Changes | CommitKind::Removals, Some(void)) => {
-                return Err(LakeError::damaged(&last.key, format!("is there, and {void} is a void")));
+        let Some((last, there)) = objects.pop() else { return Err(gap(&self.layout.claim(claim.seq))) };
+        let (sha256, cursor) = match there {
+            There::Rows(cursor) => {
+                if let Some((void, _)) = objects.iter().find(|(_, there)| matches!(there, There::Void(_))) {
+                    return Err(LakeError::damaged(&last.key, format!("is there, and {} is a void", void.key)));
+                }
+                (last.sha256.clone(), cursor)
+            }
+            There::Void(before) => {
+                let rows = objects.into_iter().rev().find_map(|(_, there)| match there {
+                    There::Rows(cursor) => Some(cursor),
+                    There::Void(_) => None,
+                });
+                (self.sha256_of(&last.key).await?, rows.unwrap_or(before))
             }
         };
-        let cursor = cursor.unwrap_or(commit.cursor);
         Ok(Head { seq: claim.last(), claim: claim.seq, sha256: Some(sha256), cursor })
     }
 
@@ -392,12 +415,12 @@ impl<'a> Log<'a> {
 impl Found {
     /// The objects that are not there, with their numbers.
     fn missing<'c>(&self, claim: &'c Claim) -> impl Iterator<Item = (u64, &'c ClaimedObject)> {
-        claim.numbered().zip(&self.0).filter(|(_, commit)| commit.is_none()).map(|(object, _)| object)
+        claim.numbered().zip(&self.0).filter(|(_, there)| there.is_none()).map(|(object, _)| object)
     }
 
     /// Whether the last object is there with its writer's rows.
     fn has_rows_of_last(&self) -> bool {
-        self.0.last().and_then(Option::as_ref).is_some_and(|commit| commit.kind != CommitKind::Void)
+        matches!(self.0.last(), Some(Some(There::Rows(_))))
     }
 }
 

@@ -205,6 +205,11 @@ impl Store {
         }
     }
 
+    /// The object's size, or `None` if it is not there.
+    pub(super) async fn size_of(&self, key: &str) -> Result<Option<u64>, LakeError> {
+        Ok(self.head(key).await?.map(|meta| meta.size))
+    }
+
     /// The object as a file on this machine, without holding it in memory; `None` if it is not there.
     pub(super) async fn download(&self, key: &str, folder: &FilePath) -> Result<Option<File>, LakeError> {
         let io = |source| LakeError::io("keep a copy of", key, source);
@@ -240,7 +245,11 @@ impl Store {
 
     /// Those of them whose keys sort behind this one: the store is not asked for the others.
     pub(super) async fn list_after(&self, folder: &str, key: &str) -> Result<Vec<Listed>, LakeError> {
-        listed(folder, self.objects.list_with_offset(Some(&Path::from(folder)), &Path::from(key))).await
+        let metas = self.objects.list_with_offset(Some(&Path::from(folder)), &Path::from(key));
+        let mut listed = listed(folder, metas).await?;
+        // A store that does not know how to begin somewhere begins at the first.
+        listed.retain(|object| object.key.as_str() > key);
+        Ok(listed)
     }
 
     /// What lies directly in a folder: its folders and its objects, by key.
@@ -422,8 +431,12 @@ impl Store {
     /// The ETag of an object just uploaded in parts, which Ceph's gateway leaves out of its answer. `None` if the object has
     /// another size, and so is another's.
     async fn etag_of_upload(&self, key: &str, size: u64) -> Result<Option<String>, LakeError> {
+        Ok(self.head(key).await?.filter(|meta| meta.size == size).and_then(|meta| meta.e_tag))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, LakeError> {
         match self.objects.head(&Path::from(key)).await {
-            Ok(meta) => Ok(meta.e_tag.filter(|_| meta.size == size)),
+            Ok(meta) => Ok(Some(meta)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(source) => Err(LakeError::store("read", key, source)),
         }

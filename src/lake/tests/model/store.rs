@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Numbers that the log has room for. The protocol as designed never asks for more within the bounds that are explored.
-pub(super) const NUMBERS_MAX: usize = 16;
+pub(super) const NUMBERS_MAX: usize = 18;
 /// Writes that there is room for on the way to the store, likewise.
 const SENT_MAX: usize = 6;
 

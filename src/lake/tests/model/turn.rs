@@ -226,9 +226,12 @@ impl Turn {
 
     /// What is left to commit takes the numbers from this one on. Nothing is left: the run is over.
     fn commit_at(self, seq: u8) -> World {
+        if self.writer().rows.seen().next().is_none() {
+            return self.end_run();
+        }
         let has_room = usize::from(seq) < NUMBERS_MAX;
         assert!(has_room || self.setting.protocol.is_broken(), "the model has too few numbers");
-        if has_room && self.writer().rows.seen().next().is_some() { self.claim(seq) } else { self.end_run() }
+        if has_room { self.claim(seq) } else { self.end_run() }
     }
 
     fn claim(self, seq: u8) -> World {
