@@ -16,16 +16,15 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed,
-    claim::Claim,
+    FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed, claim,
     defect::{Defect, has},
     fold::Fold,
     layout::Layout,
-    log::{CommitObject, commits_after, read_commit},
+    log::{CommitObject, commits_between},
     parquet_file::{self, Content, Writer, Written},
     spool::Spool,
     store::Listed,
@@ -77,6 +76,21 @@ pub(super) struct Object {
     pub sha256: String,
 }
 
+/// What partitions are projected from.
+struct Basis<'b> {
+    head: &'b Head,
+    index: &'b Index,
+    /// Partitions whose objects are not those in the index.
+    damaged: &'b BTreeSet<EventPartition>,
+    /// The commits since the index.
+    since: Vec<CommitObject>,
+    /// All commits; read only if a partition has to be made anew from its first one on.
+    all: OnceCell<Vec<CommitObject>>,
+    /// The objects that a listing shows.
+    there: &'b BTreeMap<String, Listed>,
+    twins: &'b Twins,
+}
+
 /// What an attempt to project came to.
 enum Reflected {
     /// Everything is as it should be already, or further.
@@ -102,7 +116,7 @@ impl Twins {
     pub fn add(&mut self, committed: Sealed, resource: &Resource) {
         let files: Vec<Written> = std::iter::once(committed.written).chain(committed.lists).collect();
         if files.len() == resource.tables().len() {
-            self.0.insert(committed.claim.key, files);
+            self.0.insert(committed.object.key, files);
         }
     }
 }
@@ -155,7 +169,7 @@ impl<'a> Projection<'a> {
             match self.reflect(&head, twins).await? {
                 Reflected::Already => return Ok(()),
                 Reflected::Written => {
-                    let latest = log.head().await?;
+                    let latest = log.head_since(&head).await?;
                     if latest.seq == head.seq || has(Defect::ProjectsWithoutASecondLook) {
                         return Ok(());
                     }
@@ -170,7 +184,7 @@ impl<'a> Projection<'a> {
                 }
                 Reflected::Overtaken => {
                     overtaken += 1;
-                    head = log.head().await?;
+                    head = log.head_since(&head).await?;
                 }
             }
         }
@@ -186,25 +200,15 @@ impl<'a> Projection<'a> {
         if index.reflects(head, &self.resource.fingerprint()) && self.damaged(&index, &there).is_empty() {
             return Ok(Reflected::Already);
         }
-        let commits = commits_after(self.lake, &self.layout, 0, head.seq).await?;
-        let mut index = if self.is_of_this_history(&index, head, &commits).await? { index } else { Index::default() };
+        let (mut index, since) = match self.commits_since(&index, head).await? {
+            Some(since) => (index, since),
+            None => (Index::default(), self.all_commits(head).await?),
+        };
         let damaged = self.damaged(&index, &there);
-        let since = commits.iter().filter(|commit| commit.seq > index.seq).map(|commit| commit.partition);
-        let stale: BTreeSet<EventPartition> = since.chain(damaged.iter().copied()).collect();
-        let projections = stale.into_iter().map(|partition| {
-            let is_damaged = damaged.contains(&partition);
-            let commits = commits.iter().filter(move |commit| commit.partition == partition);
-            self.project(partition, (!is_damaged).then_some(&index), commits, &there, twins)
-        });
-        let mut projections = stream::iter(projections.collect::<Vec<_>>()).buffer_unordered(PROJECTED_AT_ONCE);
-        let mut projected = BTreeMap::new();
-        while let Some(objects) = projections.try_next().await? {
-            match objects {
-                Some(objects) => projected.extend(objects),
-                None => return Ok(Reflected::Overtaken),
-            }
-        }
-        drop(projections);
+        let stale: BTreeSet<EventPartition> =
+            since.iter().map(|commit| commit.partition).chain(damaged.iter().copied()).collect();
+        let basis = Basis { head, index: &index, damaged: &damaged, since, all: OnceCell::new(), there: &there, twins };
+        let Some(projected) = self.project_all(&stale, basis).await? else { return Ok(Reflected::Overtaken) };
         index.objects.extend(projected);
         self.warn_of_strays(&index, &there);
         let (found, etag) = self.load_index().await?;
@@ -219,23 +223,23 @@ impl<'a> Projection<'a> {
 
     /// Whether another run has projected a commit that there really is, beyond `head`.
     async fn is_ahead(&self, index: &Index, head: &Head) -> Result<bool, LakeError> {
-        Ok(index.seq > head.seq && self.lake.store.get(&self.layout.claim(index.seq)).await?.is_some())
-    }
-
-    /// Whether what the index reflects is a beginning of the log as it is, in the form of the schema as it is.
-    async fn is_of_this_history(
-        &self,
-        index: &Index,
-        head: &Head,
-        commits: &[CommitObject],
-    ) -> Result<bool, LakeError> {
-        if index.format != FORMAT || index.schema != self.resource.fingerprint() || index.seq > head.seq {
+        if index.seq <= head.seq {
             return Ok(false);
         }
-        match commits.iter().find(|commit| commit.seq == index.seq + 1) {
-            Some(next) => Ok(read_commit(self.lake, &next.key).await?.is_some_and(|next| next.parent == index.sha256)),
-            None => Ok(index.seq == head.seq && index.sha256 == head.sha256),
+        Ok(claim::of_number(self.lake, &self.layout, index.seq, head.seq).await?.is_some())
+    }
+
+    /// The commits that the index does not reflect; `None` if what it reflects is no beginning of the log as it is, in the
+    /// form of the schema as it is.
+    async fn commits_since(&self, index: &Index, head: &Head) -> Result<Option<Vec<CommitObject>>, LakeError> {
+        if index.format != FORMAT || index.schema != self.resource.fingerprint() {
+            return Ok(None);
         }
+        commits_between(self.lake, &self.layout, (index.seq, index.sha256.as_deref()), head).await
+    }
+
+    async fn all_commits(&self, head: &Head) -> Result<Vec<CommitObject>, LakeError> {
+        Ok(commits_between(self.lake, &self.layout, (0, None), head).await?.unwrap_or_default())
     }
 
     /// The index and its ETag; an empty one if there is none to be believed.
@@ -304,26 +308,43 @@ impl<'a> Projection<'a> {
         }
     }
 
-    /// Folds one partition: what is projected already, where the index can be relied upon, and of its `commits` those since.
-    /// Returns its objects; `None` if another run has replaced one that was `there`.
+    /// Projects partitions, and returns their objects; `None` if another run has replaced one that was there.
+    async fn project_all(
+        &self,
+        partitions: &BTreeSet<EventPartition>,
+        basis: Basis<'_>,
+    ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
+        let projections = stream::iter(partitions).map(|partition| self.project(*partition, &basis));
+        let mut projections = projections.buffer_unordered(PROJECTED_AT_ONCE);
+        let mut projected = BTreeMap::new();
+        while let Some(objects) = projections.try_next().await? {
+            let Some(objects) = objects else { return Ok(None) };
+            projected.extend(objects);
+        }
+        Ok(Some(projected))
+    }
+
+    /// Folds one partition: what is projected already, where that can be relied upon, and the commits since. Returns its
+    /// objects; `None` if another run has replaced one that was there.
     async fn project(
         &self,
         partition: EventPartition,
-        index: Option<&Index>,
-        commits: impl Iterator<Item = &CommitObject>,
-        there: &BTreeMap<String, Listed>,
-        twins: &Twins,
+        basis: &Basis<'_>,
     ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
-        let base = match index {
-            Some(index) => self.intact_base(partition, index).await?.map(|base| (base, index.seq)),
-            None => None,
+        let Basis { index, there, twins, .. } = basis;
+        let base = match basis.damaged.contains(&partition) {
+            true => None,
+            false => self.intact_base(partition, index).await?,
         };
-        let (base, after) = base.map_or((None, 0), |(base, seq)| (Some(base), seq));
-        let commits: Vec<String> =
-            commits.filter(|commit| commit.seq > after).map(|commit| commit.key.clone()).collect();
+        let is_in_index = index.objects.contains_key(&self.layout.current(&self.resource.name, partition));
+        let commits = match base.is_some() || !is_in_index {
+            true => &basis.since,
+            false => basis.all.get_or_try_init(|| self.all_commits(basis.head)).await?,
+        };
+        let commits: Vec<_> = commits.iter().filter(|commit| commit.partition == partition).cloned().collect();
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
         let folded = match (&base, commits.as_slice()) {
-            (None, [only]) => match twins.0.get(only) {
+            (None, [only]) => match twins.0.get(&only.key) {
                 Some(twin) => Some(twin.clone()),
                 None => self.take_over(only, &spool).await?,
             },
@@ -347,9 +368,10 @@ impl<'a> Projection<'a> {
     async fn fold(
         &self,
         base: Option<(String, File)>,
-        commits: Vec<String>,
+        commits: Vec<CommitObject>,
         spool: &Spool,
     ) -> Result<Vec<Written>, LakeError> {
+        let commits = commits.into_iter().map(|commit| commit.key).collect();
         let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let _encoding = self.encoding.lock().await;
         let mut writers = self.writers(&self.tables, spool)?;
@@ -362,17 +384,18 @@ impl<'a> Projection<'a> {
 
     /// The same of a partition's only commit: its rows are all there is, so that its object can stand in both layers. `None`
     /// if it was written with other columns, or has not the bytes that were claimed.
-    async fn take_over(&self, commit: &str, spool: &Spool) -> Result<Option<Vec<Written>>, LakeError> {
-        let object = self.lake.store.fetch(commit, &self.spool).await?;
-        let io = |source| LakeError::io("read the copy of", commit, source);
-        let content = Content::open(commit, object.try_clone().map_err(io)?)?;
+    async fn take_over(&self, commit: &CommitObject, spool: &Spool) -> Result<Option<Vec<Written>>, LakeError> {
+        let CommitObject { key, sha256, .. } = commit;
+        let object = self.lake.store.fetch(key, &self.spool).await?;
+        let io = |source| LakeError::io("read the copy of", key, source);
+        let content = Content::open(key, object.try_clone().map_err(io)?)?;
         if content.schema().fields() != self.resource.arrow_schema().fields() {
             return Ok(None);
         }
         let (records, lists) = self.tables.split_at(1);
         debug_assert_eq!(records[0].rows, TableRows::Records);
         let object = parquet_file::as_it_is(object).map_err(io)?;
-        if self.claimed_sha256(commit).await?.as_ref() != Some(&object.sha256) {
+        if object.sha256 != *sha256 {
             return Ok(None);
         }
         let mut written = vec![object];
@@ -388,13 +411,6 @@ impl<'a> Projection<'a> {
         }
         written.extend(self.close(writers)?);
         Ok(Some(written))
-    }
-
-    async fn claimed_sha256(&self, commit: &str) -> Result<Option<String>, LakeError> {
-        let Some((_, seq)) = self.layout.parse_commit(commit) else { return Ok(None) };
-        let key = self.layout.claim(seq);
-        let Some(bytes) = self.lake.store.get(&key).await? else { return Ok(None) };
-        Claim::parse(&key, &bytes).map(|claim| Some(claim.sha256))
     }
 
     fn writers(&self, tables: &[Table], spool: &Spool) -> Result<Vec<Writer>, LakeError> {

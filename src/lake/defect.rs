@@ -7,6 +7,8 @@ pub(crate) enum Defect {
     PassesOverOpenClaims,
     /// A claim that another writer has won is taken for one's own.
     IgnoresLostClaims,
+    /// The last object of a diff is sent together with the others.
+    CreatesTheLastBesideTheOthers,
     /// A commit's object replaces what is at its key.
     OverwritesCommits,
     /// What is there already is believed to be one's own write, without a look.

@@ -1,14 +1,15 @@
 //! The objects of one diff while they are being made.
 //!
 //! In: rows, each with its partition. Out: one sealed object a partition, numbered from the head on, each naming the
-//! one before it. A larger share of one partition than an object may hold becomes several. Removals come last, in objects
-//! of their own. Nothing is in the lake before the log has committed it, so any prefix of the sealed objects is a valid state.
+//! one before it, and the claim that names them all. A larger share of one partition than an object may hold becomes several.
+//! Removals come last, in objects of their own. Nothing is in the lake before the log has committed it, and whichever of the
+//! objects there come to be are a valid state: no record is in two of them.
 
 use std::{collections::HashMap, path::Path};
 
 use super::{
     Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
-    claim::Claim,
+    claim::{Claim, ClaimedObject},
     current,
     encoder::Encoder,
     footer::COMMIT_KEY,
@@ -62,10 +63,39 @@ pub struct PollFacts {
     pub open_before: u64,
 }
 
+/// The objects of a diff, which are complete but not yet in the lake.
+#[derive(Debug)]
+pub struct SealedDiff {
+    pub(super) claim: Claim,
+    /// All but the last, in the order of their numbers.
+    pub(super) earlier: Vec<Sealed>,
+    /// The one that says that nothing of its poll is missing.
+    pub(super) last: Sealed,
+}
+
+impl SealedDiff {
+    fn of(mut objects: Vec<Sealed>, poll_id: &str) -> Option<Self> {
+        let seq = objects.first()?.commit.seq;
+        let claimed = objects.iter().map(|sealed| sealed.object.clone()).collect();
+        let last = objects.pop()?;
+        Some(Self { claim: Claim { seq, poll_id: poll_id.to_owned(), objects: claimed }, earlier: objects, last })
+    }
+
+    /// The objects, in the order of their numbers.
+    pub fn objects(&self) -> impl Iterator<Item = &Sealed> {
+        self.earlier.iter().chain([&self.last])
+    }
+
+    /// The same, given away.
+    pub fn into_objects(self) -> impl Iterator<Item = Sealed> {
+        self.earlier.into_iter().chain([self.last])
+    }
+}
+
 /// An object that is complete but not yet in the lake.
 #[derive(Debug)]
 pub struct Sealed {
-    pub(super) claim: Claim,
+    pub(super) object: ClaimedObject,
     pub(super) written: Written,
     /// Files of the tables of its lists, if they were encoded.
     pub(super) lists: Vec<Written>,
@@ -223,12 +253,12 @@ impl Drafts {
         Ok(())
     }
 
-    /// Closes all objects, in the order in which they are to be committed.
+    /// Closes all objects, in the order of their numbers; `None` if there are none.
     ///
     /// # Errors
     ///
     /// If the spool folder cannot be written.
-    pub fn seal(mut self, poll: &PollFacts) -> Result<Vec<Sealed>, LakeError> {
+    pub fn seal(mut self, poll: &PollFacts) -> Result<Option<SealedDiff>, LakeError> {
         (0..self.drafts.len()).try_for_each(|index| self.encode(index))?;
         let objects = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
         let count = self.drafts.len();
@@ -263,10 +293,10 @@ impl Drafts {
                 cursor: Some(cursor.clone()),
             };
             let object = draft.seal(files, &self.layout, commit)?;
-            parent = Some(object.claim.sha256.clone());
+            parent = Some(object.object.sha256.clone());
             sealed.push(object);
         }
-        Ok(sealed)
+        Ok(SealedDiff::of(sealed, &self.poll_id))
     }
 
     fn draft_for(&mut self, partition: EventPartition) -> Result<usize, LakeError> {
@@ -349,14 +379,9 @@ impl Draft {
         let lake = commit.lake.clone();
         let (written, commit) = close(rows, commit)?;
         let lists = files.map(|file| current::close(file, &lake)).collect::<Result<Vec<_>, _>>()?;
-        let claim = Claim {
-            seq: self.seq,
-            key: layout.commit(self.partition, self.seq),
-            size: written.size,
-            sha256: written.sha256.clone(),
-            poll_id: commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone()).unwrap_or_default(),
-        };
-        Ok(Sealed { claim, written, lists, commit, counts: self.counts })
+        let key = layout.commit(self.partition, self.seq);
+        let object = ClaimedObject { key, size: written.size, sha256: written.sha256.clone() };
+        Ok(Sealed { object, written, lists, commit, counts: self.counts })
     }
 }
 

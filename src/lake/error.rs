@@ -169,7 +169,7 @@ impl LakeError {
         }
     }
 
-    pub(super) fn damaged(key: &str, problem: impl Into<String>) -> Self {
+    pub(crate) fn damaged(key: &str, problem: impl Into<String>) -> Self {
         LakeError::Damaged { key: key.to_owned(), problem: problem.into() }
     }
 }

@@ -19,7 +19,7 @@ use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
-use super::{Head, Lake, LakeError, layout::Layout, log::commits_after, parquet_file};
+use super::{Head, Lake, LakeError, layout::Layout, log::commits_of, parquet_file};
 use crate::{
     decode::{Operation, Seed, key_hash},
     schema::{EventPartition, Resource},
@@ -170,7 +170,8 @@ fn again(key: &str, file: &File) -> Result<File, LakeError> {
 }
 
 /// The last version as of `head` of each record whose key hash is in `wanted`, from the truth of these partitions. What
-/// another writer has committed since is not looked at.
+/// another writer has committed since is not looked at. What the listings of the partitions lack is not missed here: what is
+/// given out is to be held to what is known of the records.
 ///
 /// # Errors
 ///
@@ -184,9 +185,12 @@ pub async fn last_rows(
     wanted: &HashSet<u128>,
 ) -> Result<Vec<RecordBatch>, LakeError> {
     let layout = Layout::new(resource, lake.identity.granularity);
-    let commits = commits_after(lake, &layout, 0, head.seq).await?;
-    let commits =
-        commits.into_iter().filter(|commit| partitions.contains(&commit.partition)).map(|commit| commit.key).collect();
+    let mut commits = Vec::new();
+    for partition in partitions {
+        commits.extend(commits_of(lake, &layout, *partition, head.seq).await?);
+    }
+    commits.sort();
+    let commits = commits.into_iter().map(|(_, key)| key).collect();
     let mut batches = Vec::new();
     let keep = |batch| {
         batches.push(batch);

@@ -4,6 +4,7 @@
 //! matches no glob and no listing, and is removed once it is old.
 
 use std::{
+    collections::HashSet,
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -106,13 +107,18 @@ pub(super) fn look_through(root: &Path, each: impl Fn(&fs::DirEntry) -> io::Resu
     Ok(())
 }
 
-/// Makes the name of a file last, and those of the folders around it: until its folder is synced, a loss of power may take
-/// a file away that everybody has already seen.
-pub(super) fn persist(root: &Path, key: &str) -> Result<(), LakeError> {
-    let path = root.join(key);
-    for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
-        let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|source| LakeError::file("sync the folder of", key, source))?;
+/// Makes the names of files last, and those of the folders around them: until its folder is synced, a loss of power may
+/// take a file away that everybody has already seen.
+pub(super) fn persist(root: &Path, keys: &[String]) -> Result<(), LakeError> {
+    let mut synced = HashSet::new();
+    for key in keys {
+        let path = root.join(key);
+        for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+            if synced.insert(folder.to_owned()) {
+                let sync = fs::File::open(folder).and_then(|folder| folder.sync_all());
+                sync.map_err(|source| LakeError::file("sync the folder of", key, source))?;
+            }
+        }
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ impl Layout {
         format!("meta/{}/log", self.resource)
     }
 
+    /// The claim whose first number this is.
     pub(super) fn claim(&self, seq: u64) -> String {
         format!("{}/{seq:0SEQ_DIGITS$}.json", self.log())
     }
@@ -56,6 +57,14 @@ impl Layout {
 
     pub(super) fn commit(&self, partition: EventPartition, seq: u64) -> String {
         self.within(self.changes(), partition, &format!("{seq:0SEQ_DIGITS$}.parquet"))
+    }
+
+    /// All commits of a partition.
+    pub(super) fn commits_of(&self, partition: EventPartition) -> String {
+        match self.granularity.folder(partition) {
+            Some(name) => format!("{}/{name}", self.changes()),
+            None => self.changes(),
+        }
     }
 
     pub(super) fn current(&self, table: &str, partition: EventPartition) -> String {
@@ -140,6 +149,7 @@ mod tests {
         assert_eq!(key, "changes/deposits/event_month=2026-05/00000000000000000042.parquet");
         assert_eq!(deposits.parse_commit(&key), Some((may, 42)));
         assert_eq!(deposits.claim(42), "meta/deposits/log/00000000000000000042.json");
+        assert!(key.starts_with(&format!("{}/", deposits.commits_of(may))));
         let accounts = Layout::new(schemas.get("accounts").unwrap(), Granularity::Month);
         let key = accounts.commit(EventPartition::default(), 1);
         assert_eq!(key, "changes/accounts/00000000000000000001.parquet");

@@ -1,20 +1,38 @@
-//! The log of a resource: which commits there are, in which order, and how one more is made.
+//! The log of a resource: which commits there are, in which order, and how the commits of one more diff are made.
 //!
-//! "Claim, then create": a claim says which one object a number may become, and the creation of that object is the commit.
-//! A claim without its object is closed with a void before anything else is done, so that a writer which wakes up late
-//! finds its key taken.
+//! "Claim, then create": a claim says which one object each number of a diff may become, and the creation of such an object is
+//! a commit.
+//!
+//! ```text
+//! claim ─▸ all objects but the last, side by side ─▸ when each of them is known to be there: the last
+//! ```
+//!
+//! A claim of which an object is missing is closed before anything else is done: a void takes each free key, so that a
+//! writer which wakes up late finds it taken. What is there then, rows or void, is final.
+//!
+//! Why that is safe:
+//!
+//! - The objects of a diff hold different records, so whichever of them there are, their rows follow from the commits before
+//!   the diff. What is missing the next diff finds: it is taken against what is there.
+//! - Only the last says that its poll is complete, and it is sent when all others are there. Rows of it beside a missing object
+//!   or a void of the same claim are therefore damage, and no crash.
+//! - Nothing is claimed behind a claim that is not closed, so that only the last one can be open.
+//!
+//! Each commit names the one before it: within a diff as the claim has it, whatever came to be there; the first of a diff as it
+//! was found. A void tells the cursor from before its claim, so that all who close a claim write the same.
 
-use std::{io::Read, ops::RangeInclusive, path::Path};
+use std::{io::Read, path::Path};
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream, stream::FuturesUnordered};
 
 use super::{
-    Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed,
-    claim::Claim,
+    Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed, SealedDiff,
+    claim::{self, Claim, ClaimedObject},
     defect::{Defect, has},
     draft,
     footer::COMMIT_KEY,
-    layout::{self, Layout},
+    layout::Layout,
     parquet_file::{self, Writer},
     spool::Spool,
     state,
@@ -27,23 +45,32 @@ const FOOTER_BYTES: u64 = 64 << 10;
 /// Listings of the log before a gap in it is believed.
 pub(super) const LISTINGS_MAX: u32 = 4;
 
+/// Objects of a diff that are created side by side. Each is held in memory meanwhile.
+const CREATES_AT_ONCE: usize = 4;
+
+/// Footers and voids that are on their way at once: they are small, and far away.
+const SMALL_AT_ONCE: usize = 16;
+
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
     /// Its number; 0 if there is none.
     pub seq: u64,
+    /// Number of the claim that it ends; 0 if there is none, or it is not known.
+    pub claim: u64,
     /// SHA-256 of its object.
     pub sha256: Option<String>,
-    /// How far the resource has come.
+    /// How far the resource has come: the cursor of the last commit that is no void.
     pub cursor: Option<Cursor>,
 }
 
 /// What an attempt to commit came to. Both are ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The object is in the lake.
+    /// All objects are in the lake.
     Committed(Head),
-    /// Another writer has the number: what was observed must be thrown away and observed again.
+    /// Another writer has a number: what was observed must be thrown away and observed again. Some of the objects may be in
+    /// the lake.
     Lost,
 }
 
@@ -55,6 +82,24 @@ pub struct Log<'a> {
     layout: Layout,
 }
 
+/// The end of a log.
+#[derive(Debug)]
+struct Tail {
+    /// The claim before the last, if it was met on the way.
+    before: Option<Claim>,
+    last: Claim,
+}
+
+/// What there is of the objects of a claim, in their order.
+struct Found(Vec<Option<There>>);
+
+/// An object that is there, with the cursor that it tells.
+enum There {
+    /// What its writer promised; without the cursor where it was not read.
+    Rows(Option<Cursor>),
+    Void(Option<Cursor>),
+}
+
 impl<'a> Log<'a> {
     /// The log of `resource`.
     #[must_use]
@@ -62,162 +107,276 @@ impl<'a> Log<'a> {
         Self { lake, resource, layout: Layout::new(resource, lake.identity.granularity) }
     }
 
-    /// Finds the head without writing anything: a claim that has no object yet is passed over.
+    /// Finds the head without writing anything: a claim that is not closed yet is passed over.
     ///
     /// # Errors
     ///
     /// [`LakeError::Damaged`] if the log has gaps or an object is not what its claim says.
     pub async fn head(&self) -> Result<Head, LakeError> {
-        let last = self.last_claim().await?;
-        match self.read(last).await? {
-            Some(head) => Ok(head),
-            None => self.read(last - 1).await?.ok_or_else(|| self.gap(last - 1)),
+        self.head_from(state::claim_hint(self.lake, &self.layout).await).await
+    }
+
+    /// The same, beginning at a head that was found before.
+    ///
+    /// # Errors
+    ///
+    /// As [`head`](Self::head).
+    pub async fn head_since(&self, before: &Head) -> Result<Head, LakeError> {
+        self.head_from(before.claim).await
+    }
+
+    async fn head_from(&self, hint: u64) -> Result<Head, LakeError> {
+        let Some(tail) = self.tail(hint).await? else { return Ok(Head::default()) };
+        let found = self.look(&tail.last).await?;
+        let missing = found.missing(&tail.last).next();
+        match missing {
+            None => self.head_of(&tail.last, found).await,
+            Some((_, missing)) if found.has_rows_of_last() => Err(gap(&missing.key)),
+            Some(_) => self.head_before(&tail).await,
         }
     }
 
-    /// Finds the head, and closes the last claim with a void if its object is missing. What is there afterwards, void or a
+    /// Finds the head, and closes the last claim with voids where objects are missing. What is there afterwards, voids or a
     /// slow writer's rows, is final, and made to last before anything is built upon it. `spool` is a folder for temporary
     /// files.
     ///
     /// # Errors
     ///
-    /// As [`head`](Self::head), [`LakeError::RolledBack`] if the missing object was once there, and whatever the store fails
+    /// As [`head`](Self::head), [`LakeError::RolledBack`] if a missing object was once there, and whatever the store fails
     /// with.
     pub async fn settle(&self, spool: &Path) -> Result<Head, LakeError> {
-        let last = self.last_claim().await?;
-        if last == 0 {
-            return Ok(Head::default());
-        }
-        let claim = self.claim(last).await?;
-        let head = match self.read_claimed(&claim).await? {
-            Some(head) => head,
-            None => self.close(&claim, spool).await?,
+        let hint = state::claim_hint(self.lake, &self.layout).await;
+        let Some(tail) = self.tail(hint).await? else { return Ok(Head::default()) };
+        let claim = &tail.last;
+        let found = self.look(claim).await?;
+        let missing = found.missing(claim).next();
+        let head = match missing {
+            None => self.head_of(claim, found).await?,
+            Some(_) => self.close(&tail, spool).await?,
         };
-        self.lake.store.persist(&self.layout.claim(last)).await?;
-        self.lake.store.persist(&claim.key).await?;
+        let claim_key = self.layout.claim(claim.seq);
+        let keys = claim.objects.iter().map(|object| object.key.as_str());
+        self.lake.store.persist(keys.chain([claim_key.as_str()])).await?;
         Ok(head)
     }
 
-    /// Closes a claim whose object was not there when it was last looked for.
-    async fn close(&self, claim: &Claim, spool: &Path) -> Result<Head, LakeError> {
+    /// Closes the last claim, of which an object was not there when it was last looked for.
+    async fn close(&self, tail: &Tail, spool: &Path) -> Result<Head, LakeError> {
+        let claim = &tail.last;
         let last_known = state::last_known(self.lake, &self.layout, spool).await?;
         // Its writer may have come to its end since.
-        if let Some(head) = self.read_claimed(claim).await? {
-            return Ok(head);
-        }
-        if last_known >= claim.seq {
+        let found = self.look(claim).await?;
+        let missing: Vec<(u64, &ClaimedObject)> = found.missing(claim).collect();
+        let Some((first, object)) = missing.first() else { return self.head_of(claim, found).await };
+        if last_known >= *first {
             return Err(state::rolled_back(&self.layout, last_known));
         }
-        let before = self.read(claim.seq - 1).await?.ok_or_else(|| self.gap(claim.seq - 1))?;
-        if has(Defect::PassesOverOpenClaims) {
-            return Ok(Head { seq: claim.seq, ..before });
+        if found.has_rows_of_last() {
+            return Err(gap(&object.key));
         }
-        tracing::warn!(resource = self.layout.resource(), seq = claim.seq, "closing a claim that its writer left open");
-        self.lake.store.create(&claim.key, &self.void(claim.seq, before, spool)?).await?;
-        self.read_claimed(claim).await?.ok_or_else(|| self.gap(claim.seq))
+        let before = self.head_before(tail).await?;
+        if has(Defect::PassesOverOpenClaims) {
+            return Ok(Head { seq: claim.last(), claim: claim.seq, ..before });
+        }
+        tracing::warn!(resource = self.layout.resource(), seq = *first, "closing a claim that its writer left open");
+        let mut voids = Vec::with_capacity(missing.len());
+        for (seq, object) in missing {
+            let parent = match seq.checked_sub(1).and_then(|before| claim.object(before)) {
+                Some(claimed) => Some(claimed.sha256.clone()),
+                None => before.sha256.clone(),
+            };
+            voids.push((object.key.clone(), self.void(seq, parent, before.cursor.clone(), spool)?));
+        }
+        let create = |(key, void): (String, Bytes)| async move { self.lake.store.create(&key, &void).await.map(drop) };
+        stream::iter(voids).map(create).buffer_unordered(SMALL_AT_ONCE).try_collect::<()>().await?;
+        let closed = self.look(claim).await?;
+        self.head_of(claim, closed).await
     }
 
-    /// Commits an object, whose number must follow the head's.
+    /// Commits a diff, whose numbers must follow the head's. `confirmed` is called with each object that is known to be in
+    /// the lake as ours, in any order, whatever the outcome.
     ///
     /// # Errors
     ///
     /// [`LakeError::OutcomeUnknown`] if the store does not let us find out, and whatever else it fails with. A lost race
     /// is no error.
-    pub async fn commit(&self, sealed: &Sealed) -> Result<Outcome, LakeError> {
-        let claim = &sealed.claim;
+    pub async fn commit(&self, diff: &SealedDiff, mut confirmed: impl FnMut(&Sealed)) -> Result<Outcome, LakeError> {
+        let claim = &diff.claim;
         let claimed = self.lake.store.create(&self.layout.claim(claim.seq), &claim.to_bytes()?).await?;
         if claimed != Creation::Ours && !has(Defect::IgnoresLostClaims) {
             return Ok(Outcome::Lost);
         }
-        let mut bytes = Vec::with_capacity(claim.size as usize);
-        let mut content = sealed.written.content.clone();
-        content.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", &claim.key, source))?;
-        match self.lake.store.create(&claim.key, &Bytes::from(bytes)).await? {
-            Creation::Ours => Ok(Outcome::Committed(Head {
-                seq: claim.seq,
-                sha256: Some(claim.sha256.clone()),
-                cursor: sealed.commit.cursor.clone(),
-            })),
-            Creation::Theirs(_) => Ok(Outcome::Lost),
+        let SealedDiff { earlier, last, .. } = diff;
+        let steps = match has(Defect::CreatesTheLastBesideTheOthers) {
+            true => [diff.objects().collect(), Vec::new()],
+            false => [earlier.iter().collect(), vec![last]],
+        };
+        for objects in steps {
+            if !self.create_all(objects, &mut confirmed).await? {
+                return Ok(Outcome::Lost);
+            }
         }
+        let sha256 = Some(last.object.sha256.clone());
+        Ok(Outcome::Committed(Head {
+            seq: last.commit.seq,
+            claim: claim.seq,
+            sha256,
+            cursor: last.commit.cursor.clone(),
+        }))
     }
 
-    /// The highest number claimed; 0 if none is. A listing may leave out what is there, and others claim while we list: so
-    /// the numbers that it shows from 1 on are followed, claim by claim, to their end. If it shows a number beyond that, the
-    /// claims between are looked for once more before they are called missing.
-    async fn last_claim(&self) -> Result<u64, LakeError> {
+    /// Creates objects side by side. Where one fails or is lost, no more are begun; those on their way are waited for.
+    /// Whether all are ours.
+    async fn create_all(&self, objects: Vec<&Sealed>, confirmed: &mut impl FnMut(&Sealed)) -> Result<bool, LakeError> {
+        let mut waiting = objects.into_iter();
+        let mut creating: FuturesUnordered<_> =
+            waiting.by_ref().take(CREATES_AT_ONCE).map(|sealed| self.create(sealed)).collect();
+        let mut outcome = Ok(true);
+        while let Some(created) = creating.next().await {
+            match created {
+                Ok((sealed, Creation::Ours)) => confirmed(sealed),
+                Ok((_, Creation::Theirs(_))) => outcome = outcome.map(|_| false),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+            if let (Ok(true), Some(next)) = (&outcome, waiting.next()) {
+                creating.push(self.create(next));
+            }
+        }
+        outcome
+    }
+
+    async fn create<'s>(&self, sealed: &'s Sealed) -> Result<(&'s Sealed, Creation), LakeError> {
+        let ClaimedObject { key, size, .. } = &sealed.object;
+        let mut bytes = Vec::with_capacity(*size as usize);
+        let mut content = sealed.written.content.clone();
+        content.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", key, source))?;
+        Ok((sealed, self.lake.store.create(key, &Bytes::from(bytes)).await?))
+    }
+
+    /// The last claims; `None` if there are none. `hint` is the number of a claim that was there, from which on they are
+    /// looked for; where that is not so, all are.
+    ///
+    /// A listing may leave out what is there, and others claim while we list: so claims are followed one by one to their
+    /// end. If a listing shows a number beyond that, the claims between are looked for once more before they are called
+    /// missing.
+    async fn tail(&self, hint: u64) -> Result<Option<Tail>, LakeError> {
+        let (lake, layout) = (self.lake, &self.layout);
+        let start = if hint > 0 { claim::read(lake, layout, hint).await? } else { None };
         let mut problem = String::new();
         for _ in 0..LISTINGS_MAX {
-            let claims = self.lake.store.list(&self.layout.log()).await?;
-            let numbers: Vec<u64> =
-                claims.iter().filter_map(|claim| layout::parse_number(&claim.key, ".json")).collect();
-            let mut last = numbers.iter().zip(1..).take_while(|(number, expected)| *number == expected).count() as u64;
-            while self.lake.store.get(&self.layout.claim(last + 1)).await?.is_some() {
-                last += 1;
+            let after = start.as_ref().map_or(0, |claim| claim.seq);
+            let mut listed = claim::read_all(lake, layout, claim::numbers(lake, layout, after).await?).await?;
+            let mut tail = start.clone().map(|last| Tail { before: None, last });
+            loop {
+                let next = tail.as_ref().map_or(1, |tail| tail.last.next());
+                let claim = match listed.remove(&next) {
+                    Some(claim) => Some(claim),
+                    None => claim::read(lake, layout, next).await?,
+                };
+                let Some(last) = claim else { break };
+                tail = Some(Tail { before: tail.map(|tail| tail.last), last });
             }
-            match numbers.last() {
-                Some(highest) if *highest > last => {
-                    problem = format!("claim {} is missing, and there is claim {highest}", last + 1)
-                }
-                _ => return Ok(last),
-            }
+            let Some(left) = listed.keys().next_back() else { return Ok(tail) };
+            let next = tail.map_or(1, |tail| tail.last.next());
+            problem = match *left < next {
+                true => format!("claim {left} is of a number that the claim before it has"),
+                false => format!("claim {next} is missing, and there is claim {left}"),
+            };
         }
-        Err(LakeError::damaged(&self.layout.log(), problem))
+        Err(LakeError::damaged(&layout.log(), problem))
     }
 
-    /// The claim of a number.
-    ///
-    /// # Errors
-    ///
-    /// [`LakeError::Damaged`] if it is not there, or is no claim of this log and number.
-    pub(super) async fn claim(&self, seq: u64) -> Result<Claim, LakeError> {
-        let key = self.layout.claim(seq);
-        let bytes = self.lake.store.get(&key).await?.ok_or_else(|| LakeError::damaged(&key, "is missing"))?;
-        let claim = Claim::parse(&key, &bytes)?;
-        let of_this_log = self.layout.parse_commit(&claim.key).is_some_and(|(_, number)| number == seq);
-        if claim.seq == seq && of_this_log {
-            Ok(claim)
-        } else {
-            Err(LakeError::damaged(&key, "claims another number or key"))
-        }
-    }
-
-    /// The commit with this number as a head; `None` if it is claimed but not there.
-    async fn read(&self, seq: u64) -> Result<Option<Head>, LakeError> {
-        if seq == 0 {
-            return Ok(Some(Head::default()));
-        }
-        self.read_claimed(&self.claim(seq).await?).await
-    }
-
-    async fn read_claimed(&self, claim: &Claim) -> Result<Option<Head>, LakeError> {
-        let Some(commit) = read_commit(self.lake, &claim.key).await? else { return Ok(None) };
-        self.check(claim, &commit)?;
-        let sha256 = match commit.kind {
-            CommitKind::Changes | CommitKind::Removals => claim.sha256.clone(),
-            CommitKind::Void => self.sha256_of(&claim.key).await?,
+    /// What there is of a claim's objects. The last is looked for first: if its writer has created it, the others were there
+    /// before, and it is enough to see that they still are.
+    async fn look(&self, claim: &Claim) -> Result<Found, LakeError> {
+        let mut objects: Vec<(u64, ClaimedObject)> =
+            claim.numbered().map(|(seq, object)| (seq, object.clone())).collect();
+        let last = match objects.pop() {
+            Some((seq, object)) => self.read(seq, &object.key).await?,
+            None => None,
         };
-        Ok(Some(Head { seq: claim.seq, sha256: Some(sha256), cursor: commit.cursor }))
+        let is_committed = matches!(last, Some(There::Rows(_)));
+        let look = |(seq, object)| self.look_for(seq, object, is_committed);
+        let mut found: Vec<_> = stream::iter(objects).map(look).buffered(SMALL_AT_ONCE).try_collect().await?;
+        found.push(last);
+        Ok(Found(found))
     }
 
-    fn check(&self, claim: &Claim, commit: &Commit) -> Result<(), LakeError> {
+    /// What there is of an object. One that should be there is taken for what was promised by its size.
+    async fn look_for(&self, seq: u64, object: ClaimedObject, is_expected: bool) -> Result<Option<There>, LakeError> {
+        if is_expected && self.lake.store.size_of(&object.key).await? == Some(object.size) {
+            return Ok(Some(There::Rows(None)));
+        }
+        self.read(seq, &object.key).await
+    }
+
+    async fn read(&self, seq: u64, key: &str) -> Result<Option<There>, LakeError> {
+        let Some(commit) = read_commit(self.lake, key).await? else { return Ok(None) };
+        self.check(seq, key, &commit)?;
+        Ok(Some(match commit.kind {
+            CommitKind::Changes | CommitKind::Removals => There::Rows(commit.cursor),
+            CommitKind::Void => There::Void(commit.cursor),
+        }))
+    }
+
+    /// The head that a claim ends with, all of whose objects are there.
+    async fn head_of(&self, claim: &Claim, found: Found) -> Result<Head, LakeError> {
+        if let Some((_, object)) = found.missing(claim).next() {
+            return Err(gap(&object.key));
+        }
+        let mut objects: Vec<(&ClaimedObject, There)> =
+            claim.objects.iter().zip(found.0.into_iter().flatten()).collect();
+        let Some((last, there)) = objects.pop() else { return Err(gap(&self.layout.claim(claim.seq))) };
+        let (sha256, cursor) = match there {
+            There::Rows(cursor) => {
+                if let Some((void, _)) = objects.iter().find(|(_, there)| matches!(there, There::Void(_))) {
+                    return Err(LakeError::damaged(&last.key, format!("is there, and {} is a void", void.key)));
+                }
+                (last.sha256.clone(), cursor)
+            }
+            There::Void(before) => {
+                let rows = objects.into_iter().rev().find_map(|(_, there)| match there {
+                    There::Rows(cursor) => Some(cursor),
+                    There::Void(_) => None,
+                });
+                (self.sha256_of(&last.key).await?, rows.unwrap_or(before))
+            }
+        };
+        Ok(Head { seq: claim.last(), claim: claim.seq, sha256: Some(sha256), cursor })
+    }
+
+    /// The head that the last claim was made on.
+    async fn head_before(&self, Tail { before, last }: &Tail) -> Result<Head, LakeError> {
+        let Some(seq) = last.seq.checked_sub(1).filter(|seq| *seq > 0) else { return Ok(Head::default()) };
+        let before = match before {
+            Some(before) => Some(before.clone()),
+            None => claim::of_number(self.lake, &self.layout, seq, 0).await?,
+        };
+        let Some(before) = before.filter(|before| before.last() == seq) else {
+            return Err(LakeError::damaged(&self.layout.log(), format!("number {seq} is not claimed")));
+        };
+        let found = self.look(&before).await?;
+        self.head_of(&before, found).await
+    }
+
+    fn check(&self, seq: u64, key: &str, commit: &Commit) -> Result<(), LakeError> {
         if commit.format > FORMAT {
             return Err(LakeError::NewerFormat { found: commit.format });
         }
-        let key = key_columns(self.resource);
-        if commit.key != key {
+        let columns = key_columns(self.resource);
+        if commit.key != columns {
             return Err(LakeError::KeyChanged {
                 resource: self.resource.name.clone(),
                 lake: commit.key.join(", "),
-                schema: key.join(", "),
+                schema: columns.join(", "),
             });
         }
-        let expected = (&self.lake.identity.id, &self.resource.name, claim.seq);
+        let expected = (&self.lake.identity.id, &self.resource.name, seq);
         if (&commit.lake, &commit.resource, commit.seq) == expected {
             return Ok(());
         }
         let problem = format!("is commit {} of {} in lake {}", commit.seq, commit.resource, commit.lake);
-        Err(LakeError::damaged(&claim.key, problem))
+        Err(LakeError::damaged(key, problem))
     }
 
     async fn sha256_of(&self, key: &str) -> Result<String, LakeError> {
@@ -225,7 +384,13 @@ impl<'a> Log<'a> {
         Ok(parquet_file::sha256(&bytes))
     }
 
-    fn void(&self, seq: u64, before: Head, spool: &Path) -> Result<Bytes, LakeError> {
+    pub(super) fn void(
+        &self,
+        seq: u64,
+        parent: Option<String>,
+        cursor: Option<Cursor>,
+        spool: &Path,
+    ) -> Result<Bytes, LakeError> {
         let segment = Spool::new(spool).map_err(|error| LakeError::spool(&error))?.begin();
         let writer = Writer::new(self.resource.arrow_schema(), segment).map_err(|error| LakeError::spool(&error))?;
         let commit = Commit {
@@ -235,20 +400,32 @@ impl<'a> Log<'a> {
             seq,
             kind: CommitKind::Void,
             rows: 0,
-            parent: before.sha256,
+            parent,
             schema: self.resource.fingerprint(),
             key: key_columns(self.resource),
-            cursor: before.cursor,
+            cursor,
         };
         let (mut written, _) = draft::close(writer, commit)?;
         let mut bytes = Vec::new();
         written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;
         Ok(bytes.into())
     }
+}
 
-    fn gap(&self, seq: u64) -> LakeError {
-        LakeError::damaged(&self.layout.claim(seq), "is claimed, but its object is missing")
+impl Found {
+    /// The objects that are not there, with their numbers.
+    fn missing<'c>(&self, claim: &'c Claim) -> impl Iterator<Item = (u64, &'c ClaimedObject)> {
+        claim.numbered().zip(&self.0).filter(|(_, there)| there.is_none()).map(|(object, _)| object)
     }
+
+    /// Whether the last object is there with its writer's rows.
+    fn has_rows_of_last(&self) -> bool {
+        matches!(self.0.last(), Some(Some(There::Rows(_))))
+    }
+}
+
+fn gap(key: &str) -> LakeError {
+    LakeError::damaged(key, "is claimed, but missing")
 }
 
 /// Names of the columns that identify a record.
@@ -256,49 +433,83 @@ pub(super) fn key_columns(resource: &Resource) -> Vec<String> {
     resource.key.iter().map(|&column| resource.columns[column].name.clone()).collect()
 }
 
-/// A commit's object as a listing shows it.
+/// A commit's object as its claim has it: where a void took its place, that is found when it is read.
 #[derive(Debug, Clone)]
 pub(super) struct CommitObject {
-    pub seq: u64,
     pub partition: EventPartition,
     pub key: String,
-    pub size: u64,
+    pub sha256: String,
 }
 
-/// The commits with these numbers that a listing shows, in their order.
-pub(super) async fn list_commits(
+/// The commits after the one with number `after`, which had this SHA-256, up to `head`, in order. `None` if that one is none
+/// of the log that ends with `head`, or is in the middle of a diff, where no head is.
+pub(super) async fn commits_between(
     lake: &Lake,
     layout: &Layout,
-    numbers: RangeInclusive<u64>,
-) -> Result<Vec<CommitObject>, LakeError> {
-    let listed = lake.store.list(&layout.changes()).await?;
-    let mut commits: Vec<CommitObject> = listed
-        .into_iter()
-        .filter_map(|object| {
-            let (partition, seq) = layout.parse_commit(&object.key)?;
-            numbers.contains(&seq).then_some(CommitObject { seq, partition, key: object.key, size: object.size })
-        })
-        .collect();
-    commits.sort_by_key(|commit| commit.seq);
-    Ok(commits)
-}
-
-/// The commits with numbers in `(after, up_to]`, in order and each there once: what is made of them is complete, or is not
-/// made. A folder that is listed while others write to it may not show all at once, so what is missing is looked for again.
-pub(super) async fn commits_after(
-    lake: &Lake,
-    layout: &Layout,
-    after: u64,
-    up_to: u64,
-) -> Result<Vec<CommitObject>, LakeError> {
-    for _ in 0..LISTINGS_MAX {
-        let commits = list_commits(lake, layout, after + 1..=up_to).await?;
-        if commits.iter().map(|commit| commit.seq).eq(after + 1..=up_to) {
-            return Ok(commits);
+    (after, sha256): (u64, Option<&str>),
+    head: &Head,
+) -> Result<Option<Vec<CommitObject>>, LakeError> {
+    if after >= head.seq {
+        let is_head = (after, sha256) == (head.seq, head.sha256.as_deref());
+        return Ok(is_head.then(Vec::new));
+    }
+    let claims = claims_covering(lake, layout, after + 1, head.seq).await?;
+    let Some(first) = claims.first().filter(|claim| claim.seq == after + 1) else { return Ok(None) };
+    if after > 0 {
+        let commit = read_commit(lake, &first.objects[0].key).await?;
+        if !commit.is_some_and(|commit| commit.parent.as_deref() == sha256) {
+            return Ok(None);
         }
     }
-    let problem = format!("commits {} to {up_to} are not each there once", after + 1);
-    Err(LakeError::damaged(&layout.changes(), problem))
+    let objects = claims.into_iter().flat_map(|claim| claim.objects);
+    let commits = objects.filter_map(|ClaimedObject { key, sha256, .. }| {
+        let (partition, seq) = layout.parse_commit(&key)?;
+        (seq <= head.seq).then_some(CommitObject { partition, key, sha256 })
+    });
+    Ok(Some(commits.collect()))
+}
+
+/// The claims that have the numbers from `first` to `last`, each of which must be claimed once: what is made of them is
+/// complete, or is not made. A folder that is listed while others write to it may not show all at once, so what is missing is
+/// looked for again.
+async fn claims_covering(lake: &Lake, layout: &Layout, first: u64, last: u64) -> Result<Vec<Claim>, LakeError> {
+    for _ in 0..LISTINGS_MAX {
+        let mut numbers = claim::numbers(lake, layout, first - 1).await?;
+        if numbers.first() != Some(&first) {
+            // It is another claim that has the number, or none.
+            numbers = claim::numbers(lake, layout, 0).await?;
+            let at = numbers.iter().rposition(|number| *number <= first).unwrap_or_default();
+            numbers.drain(..at);
+        }
+        numbers.retain(|number| *number <= last);
+        let claims: Vec<Claim> = claim::read_all(lake, layout, numbers).await?.into_values().collect();
+        let is_gapless = claims.windows(2).all(|pair| pair[0].next() == pair[1].seq);
+        let covers = |claims: &[Claim]| Some((claims.first()?.seq <= first) && claims.last()?.last() >= last);
+        if is_gapless && covers(&claims) == Some(true) {
+            return Ok(claims);
+        }
+    }
+    let problem = format!("numbers {first} to {last} are not each claimed once");
+    Err(LakeError::damaged(&layout.log(), problem))
+}
+
+/// All commits of a partition up to number `up_to`, in order, as a listing of its folder shows them.
+pub(super) async fn commits_of(
+    lake: &Lake,
+    layout: &Layout,
+    partition: EventPartition,
+    up_to: u64,
+) -> Result<Vec<(u64, String)>, LakeError> {
+    let listed = lake.store.list(&layout.commits_of(partition)).await?;
+    let mut commits: Vec<(u64, String)> = listed
+        .into_iter()
+        .filter_map(|object| {
+            let (of, seq) = layout.parse_commit(&object.key)?;
+            (of == partition && seq <= up_to).then_some((seq, object.key))
+        })
+        .collect();
+    commits.sort();
+    Ok(commits)
 }
 
 /// What the footer of an object says; `None` if the object is not there.

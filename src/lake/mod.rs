@@ -1,7 +1,7 @@
 //! The lake: where what was observed is kept, and how it gets there exactly once.
 //!
 //! ```text
-//! Row ──▶ Drafts ──seal──▶ Sealed objects ──▶ Log: claim, then create ──▶ changes/   the truth
+//! Row ──▶ Drafts ──seal──▶ Sealed diff ──▶ Log: claim, then create ──▶ changes/   the truth
 //!            ▲                                                   └──▶ Projection ──▶ current/   one row a record
 //!            └── Known ◀── state cache + fold of the commits after it
 //! ```
@@ -39,7 +39,7 @@ mod wire;
 
 pub use bucket::S3Options;
 pub use current::{Projection, Twins};
-pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed};
+pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed, SealedDiff};
 pub use error::LakeError;
 pub use fold::last_rows;
 pub use footer::{Commit, CommitKind, Cursor, FORMAT};

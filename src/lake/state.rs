@@ -19,11 +19,10 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    Head, Lake, LakeError,
-    claim::Claim,
+    Head, Lake, LakeError, claim,
     defect::{Defect, has},
     layout::Layout,
-    log::{CommitObject, commits_after, read_commit},
+    log::{CommitObject, commits_between},
     parquet_file,
 };
 use crate::{
@@ -33,6 +32,8 @@ use crate::{
 };
 
 const CHECKSUM_BYTES: usize = 16;
+/// More than a header takes up.
+const HEADER_BYTES_MAX: u64 = 4 << 10;
 /// Bytes of a cache read at a time.
 const READ_BYTES: usize = 1024 * KNOWN_RECORD_BYTES;
 
@@ -44,6 +45,9 @@ struct Header {
     schema: String,
     seq: u64,
     sha256: Option<String>,
+    /// The number of the claim that ends with `seq`; 0 if it is not told.
+    #[serde(default)]
+    claim: u64,
 }
 
 impl Header {
@@ -55,12 +59,17 @@ impl Header {
             schema: decoder.fingerprint(),
             seq: head.seq,
             sha256: head.sha256.clone(),
+            claim: head.claim,
         }
+    }
+
+    fn is_of(&self, lake: &Lake, layout: &Layout) -> bool {
+        (self.format, &self.lake, self.resource.as_str()) == (super::FORMAT, &lake.identity.id, layout.resource())
     }
 
     /// Whether it is of the same history, as far as can be told, and of the same schema.
     fn is_like(&self, other: &Self) -> bool {
-        Header { seq: other.seq, sha256: other.sha256.clone(), ..self.clone() } == *other
+        Header { seq: other.seq, sha256: other.sha256.clone(), claim: other.claim, ..self.clone() } == *other
     }
 }
 
@@ -88,11 +97,13 @@ pub async fn load_known(
         }
         (cached, known) = Default::default();
     }
-    let mut commits = commits_after(lake, &layout, cached.seq, head.seq).await?;
-    if !follows(lake, &commits, &cached).await? {
-        known = Known::default();
-        commits = commits_after(lake, &layout, 0, head.seq).await?;
-    }
+    let commits = match commits_between(lake, &layout, (cached.seq, cached.sha256.as_deref()), head).await? {
+        Some(commits) => commits,
+        None => {
+            known = Known::default();
+            commits_between(lake, &layout, (0, None), head).await?.unwrap_or_default()
+        }
+    };
     let mut folded = KnownMap::default();
     for record in known.records() {
         folded.push(record.map_err(|error| LakeError::spool(&error))?);
@@ -123,11 +134,12 @@ pub(super) async fn cached(
     let layout = Layout::new(decoder.resource(), lake.identity.granularity);
     match load(lake, &layout, spool).await? {
         Some((header, _)) if header.seq > head.seq => {
-            require_commit(lake, &layout, &header).await?;
+            require_commit(lake, &layout, &header, head).await?;
             Ok(None)
         }
         Some((header, known)) if header.is_like(&Header::of(lake, decoder, head)) => {
-            Ok(Some((Head { seq: header.seq, sha256: header.sha256, cursor: None }, known)))
+            let Header { seq, claim, sha256, .. } = header;
+            Ok(Some((Head { seq, claim, sha256, cursor: None }, known)))
         }
         _ => Ok(None),
     }
@@ -202,16 +214,6 @@ impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> Read for StateBytes<I>
     }
 }
 
-/// Whether the first of these commits names the cached head as its parent: else the cache is of another history.
-async fn follows(lake: &Lake, commits: &[CommitObject], cached: &Head) -> Result<bool, LakeError> {
-    match commits.first() {
-        Some(first) if cached.seq > 0 => {
-            Ok(read_commit(lake, &first.key).await?.is_some_and(|commit| commit.parent == cached.sha256))
-        }
-        _ => Ok(cached.seq == 0),
-    }
-}
-
 /// Folds one batch of a commit in; `None` if it is not one.
 fn fold(
     known: &mut KnownMap,
@@ -236,11 +238,20 @@ pub(super) async fn last_known(lake: &Lake, layout: &Layout, spool: &Path) -> Re
     Ok(load(lake, layout, spool).await?.map_or(0, |(header, _)| header.seq))
 }
 
+/// The number of a claim that was there when the cache was kept; 0 if nothing tells. It says where to begin and no more, so
+/// whatever is wrong with the cache is no error.
+pub(super) async fn claim_hint(lake: &Lake, layout: &Layout) -> u64 {
+    let start = lake.store.start(&layout.state(), HEADER_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let header = serde_json::from_slice::<Header>(line).ok().filter(|header| header.is_of(lake, layout));
+    header.map_or(0, |header| header.claim)
+}
+
 /// A cache that is ahead of the head was kept by another run just now, or by one whose commits are gone.
-async fn require_commit(lake: &Lake, layout: &Layout, header: &Header) -> Result<(), LakeError> {
-    let claim = layout.claim(header.seq);
-    let commit = match lake.store.get(&claim).await? {
-        Some(bytes) => lake.store.tail(&Claim::parse(&claim, &bytes)?.key, 1).await?,
+async fn require_commit(lake: &Lake, layout: &Layout, header: &Header, head: &Head) -> Result<(), LakeError> {
+    let claim = claim::of_number(lake, layout, header.seq, head.seq).await?;
+    let commit = match claim.as_ref().and_then(|claim| claim.object(header.seq)) {
+        Some(object) => lake.store.tail(&object.key, 1).await?,
         None => None,
     };
     if commit.is_some() { Ok(()) } else { Err(rolled_back(layout, header.seq)) }
@@ -254,10 +265,7 @@ pub(super) fn rolled_back(layout: &Layout, seq: u64) -> LakeError {
 /// The cache of this lake and resource, if there is one and it is whole.
 async fn load(lake: &Lake, layout: &Layout, spool: &Path) -> Result<Option<(Header, Known)>, LakeError> {
     let file = lake.store.download(&layout.state(), spool).await?;
-    let is_ours = |(header, _): &(Header, Known)| {
-        header.lake == lake.identity.id && header.resource == layout.resource() && header.format == super::FORMAT
-    };
-    Ok(file.and_then(read).filter(is_ours))
+    Ok(file.and_then(read).filter(|(header, _)| header.is_of(lake, layout)))
 }
 
 /// What is known of a record by a row of a commit; `None` if the row has no key.

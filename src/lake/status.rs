@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Cursor, Lake, LakeError, Log, layout::Layout, log::list_commits};
+use super::{Cursor, Lake, LakeError, Log, layout::Layout};
 use crate::schema::Resource;
 
 /// How far a resource has come, and what it takes up.
@@ -30,7 +30,8 @@ impl Lake {
     pub async fn status(&self, resource: &Resource) -> Result<ResourceStatus, LakeError> {
         let layout = Layout::new(resource, self.identity.granularity);
         let head = Log::new(self, resource).head().await?;
-        let commits = list_commits(self, &layout, 1..=u64::MAX).await?;
+        let mut commits = self.store.list(&layout.changes()).await?;
+        commits.retain(|object| layout.parse_commit(&object.key).is_some_and(|(_, seq)| seq > 0));
         Ok(ResourceStatus {
             resource: resource.name.clone(),
             head: head.seq,

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream::BoxStream};
 use object_store::{
     Error as StoreError, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
@@ -165,11 +165,11 @@ impl Store {
         self.in_folder(folder::require_hard_links).await
     }
 
-    /// Makes sure that an object which is there stays, whatever happens to this machine. Only a folder needs that: what a
+    /// Makes sure that objects which are there stay, whatever happens to this machine. Only a folder needs that: what a
     /// bucket has shown it keeps.
-    pub(super) async fn persist(&self, key: &str) -> Result<(), LakeError> {
-        let key = key.to_owned();
-        self.in_folder(move |folder| folder::persist(folder, &key)).await
+    pub(super) async fn persist(&self, keys: impl IntoIterator<Item = &str>) -> Result<(), LakeError> {
+        let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+        self.in_folder(move |folder| folder::persist(folder, &keys)).await
     }
 
     /// Does something in the folder, where there is one, on a thread that may wait for the disk.
@@ -209,6 +209,12 @@ impl Store {
         Ok(self.read(key, options).await?.map(|(bytes, _)| bytes))
     }
 
+    /// The first `length` bytes of an object, or all of a shorter one.
+    pub(super) async fn start(&self, key: &str, length: u64) -> Result<Option<Bytes>, LakeError> {
+        let options = GetOptions { range: Some(GetRange::Bounded(0..length)), ..GetOptions::default() };
+        Ok(self.read(key, options).await?.map(|(bytes, _)| bytes))
+    }
+
     async fn read(&self, key: &str, options: GetOptions) -> Result<Option<(Bytes, Option<String>)>, LakeError> {
         let error = |source| LakeError::store("read", key, source);
         match self.objects().get_opts(&Path::from(key), options).await {
@@ -219,6 +225,11 @@ impl Store {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(source) => Err(error(source)),
         }
+    }
+
+    /// The object's size, or `None` if it is not there.
+    pub(super) async fn size_of(&self, key: &str) -> Result<Option<u64>, LakeError> {
+        Ok(self.head(key).await?.map(|meta| meta.size))
     }
 
     /// The object as a file on this machine, without holding it in memory; `None` if it is not there.
@@ -251,17 +262,15 @@ impl Store {
 
     /// All objects below a folder, sorted by key.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, LakeError> {
-        let metas: Vec<ObjectMeta> = self
-            .objects()
-            .list(Some(&Path::from(folder)))
-            .try_collect()
-            .await
-            .map_err(|source| LakeError::store("list", folder, source))?;
-        let mut listed: Vec<Listed> = metas
-            .into_iter()
-            .map(|meta| Listed { key: meta.location.to_string(), size: meta.size, etag: meta.e_tag })
-            .collect();
-        listed.sort_by(|a, b| a.key.cmp(&b.key));
+        listed(folder, self.objects().list(Some(&Path::from(folder)))).await
+    }
+
+    /// Those of them whose keys sort behind this one: the store is not asked for the others.
+    pub(super) async fn list_after(&self, folder: &str, key: &str) -> Result<Vec<Listed>, LakeError> {
+        let metas = self.objects().list_with_offset(Some(&Path::from(folder)), &Path::from(key));
+        let mut listed = listed(folder, metas).await?;
+        // A store that does not know how to begin somewhere begins at the first.
+        listed.retain(|object| object.key.as_str() > key);
         Ok(listed)
     }
 
@@ -306,7 +315,7 @@ impl Store {
             }
             match self.get(key).await {
                 Ok(Some(there)) => {
-                    self.persist(key).await.map_err(|error| LakeError::not_persisted(key, error))?;
+                    self.persist([key]).await.map_err(|error| LakeError::not_persisted(key, error))?;
                     return Ok(if there == *bytes { Creation::Ours } else { Creation::Theirs(there) });
                 }
                 // An attempt before this one may still be on its way.
@@ -332,7 +341,7 @@ impl Store {
         if self.folder.is_none() || self.persisted.lock().is_ok_and(|persisted| persisted.contains(folder)) {
             return Ok(());
         }
-        self.persist(key).await.map_err(|error| LakeError::not_persisted(key, error))?;
+        self.persist([key]).await.map_err(|error| LakeError::not_persisted(key, error))?;
         if let Ok(mut persisted) = self.persisted.lock() {
             persisted.insert(folder.to_owned());
         }
@@ -483,8 +492,12 @@ impl Store {
     /// The ETag of an object just uploaded in parts, which Ceph's gateway leaves out of its answer. `None` if the object has
     /// another size, and so is another's.
     async fn etag_of_upload(&self, key: &str, size: u64) -> Result<Option<String>, LakeError> {
+        Ok(self.head(key).await?.filter(|meta| meta.size == size).and_then(|meta| meta.e_tag))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, LakeError> {
         match self.objects().head(&Path::from(key)).await {
-            Ok(meta) => Ok(meta.e_tag.filter(|_| meta.size == size)),
+            Ok(meta) => Ok(Some(meta)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(source) => Err(LakeError::store("read", key, source)),
         }
@@ -495,6 +508,18 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.location).finish()
     }
+}
+
+/// What a listing shows, sorted by key.
+async fn listed(
+    folder: &str,
+    metas: BoxStream<'static, Result<ObjectMeta, StoreError>>,
+) -> Result<Vec<Listed>, LakeError> {
+    let listed = metas.map_ok(|meta| Listed { key: meta.location.to_string(), size: meta.size, etag: meta.e_tag });
+    let listed = listed.try_collect::<Vec<_>>().await;
+    let mut listed = listed.map_err(|source| LakeError::store("list", folder, source))?;
+    listed.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(listed)
 }
 
 /// Whether a write that failed so would fail again: the store forbids it or cannot do it, or there is no bucket.

@@ -1,7 +1,7 @@
 //! One run: what the API says, into the lake.
 //!
 //! ```text
-//! settle ▸ what is known ▸ project what an earlier run left ▸ poll ▸ guards ▸ claim, create (once a partition) ▸ project
+//! settle ▸ what is known ▸ project what an earlier run left ▸ poll ▸ guards ▸ claim ▸ create, an object a partition ▸ project
 //! ```
 //!
 //! One resource after the other; the failure of one does not stop the rest. A resource that loses a race to another run
@@ -170,6 +170,10 @@ impl<S: Source> ResourceSync<'_, S> {
                 let row = Row::read(batch, index, self.resource);
                 let key = row.key(self.resource).map(|key| key_hash(self.lake.seed(), key));
                 let Some(record) = key.and_then(|key| missing.get(&key)) else { continue };
+                // An older version of it, where the last is not to be found.
+                if row.digest(self.resource, self.lake.seed()) != record.digest {
+                    continue;
+                }
                 observed.drafts.append(Operation::Removed, filed(record), &row, Effect::removed(record.open))?;
                 drafted += 1;
             }
@@ -177,11 +181,9 @@ impl<S: Source> ResourceSync<'_, S> {
         if drafted == missing.len() {
             Ok(())
         } else {
-            Err(Error::Bug(format!(
-                "{} of {} missing records have no row in the lake",
-                missing.len() - drafted,
-                missing.len()
-            )))
+            let (lost, missing) = (missing.len() - drafted, missing.len());
+            let problem = format!("the last versions of {lost} of {missing} records to be removed are not there");
+            Err(LakeError::damaged(&format!("changes/{}", self.resource.name), problem).into())
         }
     }
 
@@ -223,13 +225,12 @@ impl<S: Source> ResourceSync<'_, S> {
             self.save_known(&head, &mut conclusion).await?;
         }
         let mut twins = Twins::default();
-        for sealed in drafts.seal(&facts)? {
-            match log.commit(&sealed).await? {
+        if let Some(diff) = drafts.seal(&facts)? {
+            match log.commit(&diff, |sealed| report.committed(sealed.commit.seq, sealed.counts)).await? {
                 Outcome::Committed(next) => head = next,
                 Outcome::Lost => return Ok(Written::Lost),
             }
-            report.committed(head.seq, sealed.counts);
-            twins.add(sealed, self.resource);
+            diff.into_objects().for_each(|sealed| twins.add(sealed, self.resource));
         }
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;

@@ -124,12 +124,14 @@ impl ResourceReport {
 
     pub(super) fn committed(&mut self, seq: u64, rows: RowCounts) {
         self.outcome = ResourceOutcome::Committed;
-        self.commits.push(seq);
+        // They come in any order.
+        let place = self.commits.partition_point(|earlier| *earlier < seq);
+        self.commits.insert(place, seq);
         self.added += rows.added;
         self.changed += rows.changed;
         self.removed += rows.removed;
         self.rows += rows.added + rows.changed + rows.removed;
-        self.head = seq;
+        self.head = self.head.max(seq);
     }
 
     pub(super) fn fail(&mut self, error: &Error) {
@@ -137,7 +139,13 @@ impl ResourceReport {
             ([], Kind::Unknown) => "it is not known whether a commit was made; the next run settles it".to_owned(),
             ([], _) => "nothing was committed".to_owned(),
             ([only], _) => format!("commit {only} is in the lake; the next run finds the rest"),
-            ([first, .., last], _) => format!("commits {first} to {last} are in the lake; the next run finds the rest"),
+            ([first, .., last], _) if last - first == self.commits.len() as u64 - 1 => {
+                format!("commits {first} to {last} are in the lake; the next run finds the rest")
+            }
+            ([first, .., last], _) => {
+                let count = self.commits.len();
+                format!("{count} commits from {first} to {last} are in the lake; the next run finds the rest")
+            }
         };
         self.outcome = ResourceOutcome::Failed;
         self.failure = Some(Failure::of(error, state));

@@ -116,12 +116,12 @@ fn a_sync_that_always_comes_second_gives_up_and_says_that_another_is_ahead() {
 }
 
 #[test]
-fn the_report_of_a_sync_that_lost_a_race_half_way_tells_all_that_it_committed() {
+fn the_report_of_a_sync_that_lost_a_race_tells_all_that_it_committed() {
     let (lake, api, gate) = (Lake::new(), ScriptedApi::start(), Gate::default());
     let sync = || Sync::of(&lake, &api.url(), "withdrawals");
     api.serve(PATH, "[]");
     sync().succeed();
-    // Three months, so three commits: 2, 3 and 4. While it reads, another claims 3, and is never seen again.
+    // Three months, so three commits: 2, 3 and 4. While it reads, another claims 2, and is never seen again.
     api.answer(
         PATH,
         [Answer::ok(withdrawals(&["PENDING"; 3])).behind(&gate), Answer::ok(withdrawals(&["PENDING"; 3]))],
@@ -129,13 +129,15 @@ fn the_report_of_a_sync_that_lost_a_race_half_way_tells_all_that_it_committed() 
     let running = sync().spawn();
     api.await_requests(2);
     let claim = serde_json::json!({
-        "seq": 3, "key": "changes/withdrawals/event_month=2025-12/00000000000000000003.parquet",
-        "size": 1, "sha256": "0".repeat(64), "poll_id": "another",
+        "seq": 2, "poll_id": "another", "objects": [{
+            "key": "changes/withdrawals/event_month=2025-12/00000000000000000002.parquet",
+            "size": 1, "sha256": "0".repeat(64),
+        }],
     });
-    std::fs::write(lake.path().join("meta/withdrawals/log/00000000000000000003.json"), claim.to_string()).unwrap();
+    std::fs::write(lake.path().join("meta/withdrawals/log/00000000000000000002.json"), claim.to_string()).unwrap();
     gate.open();
     let synced = Synced::of(end(running));
-    assert_eq!((synced.ended.code, commits(&synced, "withdrawals")), (Some(0), vec![2, 4, 5]), "{:?}", synced.ended);
+    assert_eq!((synced.ended.code, commits(&synced, "withdrawals")), (Some(0), vec![3, 4, 5]), "{:?}", synced.ended);
     let found = lawful_changes(&mut DuckDb::start(), &lake, &Resource::named("withdrawals"));
     assert_eq!(found.len(), 3);
     let figures = ["rows", "added", "head"].map(|name| synced.figure("withdrawals", name));

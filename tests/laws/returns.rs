@@ -53,3 +53,24 @@ fn a_record_that_returns_goes_on_where_it_was_whether_or_not_the_caches_are_ther
         assert_eq!(removed.row, versions[versions.len() - 3].row, "a removed record keeps the values it had");
     }
 }
+
+#[test]
+fn a_record_whose_last_version_is_lost_is_not_removed_with_an_older_one() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    let sync = |deposits: &[String]| {
+        api.serve("/api/v1/deposits", format!("[{}]", deposits.join(",")));
+        Sync::of(&lake, &api.url(), "deposits")
+    };
+    let in_may = |n, amount| deposit(n, amount, Some("2026-05-11T10:15:30"));
+    let [first, second] = [in_may(1, "1"), in_may(1, "2")];
+    sync(&[first, in_may(2, "1")]).succeed();
+    sync(&[second, in_may(2, "1")]).succeed();
+    let in_june = deposit(3, "1", Some("2026-06-11T10:15:30"));
+    sync(&[in_may(1, "2"), in_may(2, "1"), in_june.clone()]).succeed();
+    let lost = lake.files_below("changes/deposits").into_iter().find(|file| file.ends_with("2.parquet")).unwrap();
+    fs::remove_file(lake.path().join(lost)).unwrap();
+    let refused = sync(&[in_may(2, "1"), in_june]).run();
+    assert_eq!(refused.ended.code, Some(76), "{:?}", refused.ended);
+    assert!(refused.failure("deposits").contains("last versions of 1 of 1"), "{}", refused.failure("deposits"));
+    assert_eq!(lake.commits("deposits"), [1, 3]);
+}

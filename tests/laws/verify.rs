@@ -201,28 +201,29 @@ fn flip(file: &str, place: fn(usize) -> usize) -> impl Fn(&Lake) + use<> {
 /// The objects and claims of deposits by number, from 1 on.
 struct Keys {
     commits: Vec<String>,
+    claims: Vec<String>,
 }
 
 impl Keys {
     fn of(lake: &Lake) -> Self {
         let mut commits = lake.files_below("changes/deposits");
         commits.sort_by_key(|key| key.rsplit('/').next().unwrap().to_owned());
-        Self { commits }
+        let mut claims = lake.files_below("meta/deposits/log");
+        claims.sort();
+        Self { commits, claims }
     }
 
     fn commit(&self, number: usize) -> &str {
         &self.commits[number - 1]
-    }
-
-    fn claim(number: usize) -> String {
-        format!("meta/deposits/log/{number:020}.json")
     }
 }
 
 fn cases(keys: &Keys) -> Vec<Case> {
     let last = keys.commits.len();
     let (second, third, newest) = (keys.commit(2), keys.commit(3), keys.commit(last));
-    let claim = Keys::claim;
+    // The first is of a claim with the two after it.
+    let first = keys.commit(1);
+    let [claim, second_claim, .., last_claim] = keys.claims.as_slice() else { panic!("{:?}", keys.claims) };
     let elsewhere = "changes/deposits/event_month=2031-01/00000000000000000002.parquet";
     let beyond = format!("changes/deposits/event_month=2026-03/{:020}.parquet", last + 1);
     let current = "current/deposits/event_month=2026-04/data.parquet";
@@ -262,35 +263,25 @@ fn cases(keys: &Keys) -> Vec<Case> {
         case("a commit is another's", copy(third, second), &[("bytes", second)]),
         case("a number has two objects", copy(second, elsewhere), &[("objects", elsewhere)]),
         case("a number has an object and no claim", copy(second, &beyond), &[("objects", &beyond)]),
-        case("a claim is gone", delete(&claim(2)), &[("claims", &claim(2))]),
-        case(
-            "the last claim is gone",
-            delete(&claim(last)),
-            &[("objects", newest), ("chain", INDEX), ("chain", STATE)],
-        )
-        .quickly(&[("objects", newest), ("chain", INDEX)]),
+        case("a claim is gone", delete(claim), &[("claims", claim)]),
+        case("the last claim is gone", delete(last_claim), &[("objects", newest), ("chain", INDEX), ("chain", STATE)])
+            .quickly(&[("objects", newest), ("chain", INDEX)]),
         case("the last commit is gone", delete(newest), &[("chain", INDEX), ("chain", STATE)])
             .quickly(&[("chain", INDEX)]),
-        case("a claim is empty", write(&claim(3), b""), &[("claims", &claim(3))]),
-        case("a claim is another's", copy(&claim(3), &claim(2)), &[("claims", &claim(2))]),
-        case("a claim is of another number", replace(&claim(2), "\"seq\":2", "\"seq\":3"), &[("claims", &claim(2))]),
+        case("a claim is empty", write(second_claim, b""), &[("claims", second_claim)]),
+        case("a claim is another's", copy(second_claim, claim), &[("claims", claim)]),
+        case("a claim is of another number", replace(claim, "\"seq\":1", "\"seq\":3"), &[("claims", claim)]),
+        case("a claim is of another poll", replace(claim, "\"poll_id\":\"", "\"poll_id\":\"x"), &[("claims", claim)]),
+        case("a claim promises other bytes", replace(claim, "\"sha256\":\"", "\"sha256\":\"0"), &[("bytes", first)])
+            .quickly(&[("chain", second)]),
+        case("a claim promises more bytes", replace(claim, "\"size\":", "\"size\":1"), &[("claims", claim)])
+            .quickly(&[("bytes", first)]),
+        case("a claim names another key", replace(claim, "event_month=", "event_month=0"), &[("claims", claim)]),
+        case("a claim names no object", write(claim, br#"{"seq":1,"poll_id":"p","objects":[]}"#), &[("claims", claim)]),
         case(
-            "a claim is of another poll",
-            replace(&claim(2), "\"poll_id\":\"", "\"poll_id\":\"x"),
-            &[("claims", &claim(2))],
-        ),
-        case(
-            "a claim promises other bytes",
-            replace(&claim(2), "\"sha256\":\"", "\"sha256\":\"0"),
-            &[("bytes", second)],
-        )
-        .quickly(&[("chain", third)]),
-        case("a claim promises more bytes", replace(&claim(2), "\"size\":", "\"size\":1"), &[("claims", &claim(2))])
-            .quickly(&[("bytes", second)]),
-        case(
-            "a claim names another key",
-            replace(&claim(2), "event_month=", "event_month=0"),
-            &[("claims", &claim(2))],
+            "a number is claimed twice",
+            copy(last_claim, &claim.replace("01.json", "02.json")),
+            &[("claims", &claim.replace("01.json", "02.json"))],
         ),
         case("a bit of `current/` flips, and its time stays", flip(current, |size| size / 2), &[("current", current)])
             .quickly(&[]),

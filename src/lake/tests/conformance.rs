@@ -253,7 +253,11 @@ async fn a_lake_is_made_committed_to_and_projected() {
         assert_eq!(Writer::of(&again).settle().await, head, "{name}");
         assert_eq!(Writer::of(&again).known(&head).await.count(), 3, "{name}");
         let layout = Layout::new(&resource("deposits"), Granularity::Month);
-        assert_eq!(lake.store.list(&layout.log()).await.unwrap().len(), 3, "{name}");
+        let after = async |seq| lake.store.list_after(&layout.log(), &layout.claim(seq)).await.unwrap();
+        let keys = async |seq| after(seq).await.into_iter().map(|listed| listed.key).collect::<Vec<_>>();
+        assert_eq!(keys(0).await, [layout.claim(1), layout.claim(3)], "{name}");
+        assert_eq!((keys(1).await, keys(2).await), (vec![layout.claim(3)], vec![layout.claim(3)]), "{name}");
+        assert!(keys(3).await.is_empty(), "{name}");
     }
 }
 

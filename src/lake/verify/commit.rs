@@ -68,39 +68,72 @@ pub(super) fn check_parent(place: &Place, commit: &Commit, parent: &Parent, repo
     report.find(Law::Chain, &place.key, format!("names {named} as the commit before it, which is {expected}"));
 }
 
-/// Time grows from poll to poll; one poll's commits say the same of it and end with the complete one; a void says what the
-/// commit before it said. Where that is not known, `before` is `None`.
+/// The last commit that is no void.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Before {
+    /// None if there is no such commit.
+    pub cursor: Option<Cursor>,
+    /// The number of its claim.
+    pub claim: Option<u64>,
+    /// Whether a void came after it.
+    pub void_since: bool,
+}
+
+/// Time grows from poll to poll; one poll's commits say the same of it and end with the complete one, which is there only if all
+/// of its claim are; a void says what the commit before its claim said. `before` is what came before the commit, `at_claim`
+/// what came before its claim, if that is known; `hole` tells whether an object of its claim before it is not there.
 pub(super) fn check_cursor(
+    scope: &Scope<'_>,
     numbered: &Numbered,
     place: &Place,
-    before: Option<&Commit>,
+    (before, at_claim, hole): (Option<&Before>, Option<&Before>, bool),
     commit: &Commit,
     report: &mut Verification,
 ) {
     if commit.kind == CommitKind::Void {
-        let expected = if numbered.seq == 1 { Some(&None) } else { before.map(|before| &before.cursor) };
+        let expected = numbered.claim.as_ref().and(at_claim).map(|before| &before.cursor);
         if expected.is_some_and(|expected| *expected != commit.cursor) {
-            report.find(Law::Cursor, &place.key, "is a void whose cursor is not that of the commit before it");
+            report.find(Law::Cursor, &place.key, "is a void whose cursor is not that of the commit before its claim");
         }
         return;
     }
     let Some(cursor) = &commit.cursor else {
         return report.find(Law::Cursor, &place.key, "has no cursor");
     };
-    let problem =
-        before.and_then(|before| before.cursor.as_ref().and_then(|earlier| succession(before.kind, earlier, cursor)));
+    let claim = numbered.claim.as_deref();
+    let problem = before.and_then(|before| succession(before, claim.map(|claim| claim.seq), cursor));
+    let problem = problem.or_else(|| completeness(numbered, hole, cursor));
     if let Some(problem) = problem {
         report.find(Law::Cursor, &place.key, problem);
     }
-    if let Some(claim) = numbered.claim.as_ref().filter(|claim| claim.poll_id != cursor.poll_id) {
-        let problem = format!("is of poll {}, its commit is of poll {}", claim.poll_id, cursor.poll_id);
-        report.find(Law::Claims, &numbered.claim_key, problem);
+    if let Some(claim) = claim.filter(|claim| claim.poll_id != cursor.poll_id) {
+        let problem =
+            format!("is of poll {}, its commit {} is of poll {}", claim.poll_id, numbered.seq, cursor.poll_id);
+        report.find(Law::Claims, &scope.layout.claim(claim.seq), problem);
     }
 }
 
-/// What is wrong with a cursor that follows `before`, the cursor of a commit of this kind.
-fn succession(kind: CommitKind, before: &Cursor, cursor: &Cursor) -> Option<String> {
+/// What is wrong with a cursor that says that its poll is complete, or does not. One object alone may be all that is left of a
+/// poll which was claimed object by object.
+fn completeness(numbered: &Numbered, hole: bool, cursor: &Cursor) -> Option<String> {
+    let claim = numbered.claim.as_ref().filter(|claim| claim.objects.len() > 1)?;
+    match (numbered.is_last(), cursor.complete) {
+        (true, true) if hole => Some("completes a poll of which an object is missing".to_owned()),
+        (true, true) | (false, false) => None,
+        (true, false) => Some("is the last of its claim, and does not complete its poll".to_owned()),
+        (false, true) => Some(format!("completes its poll, and the claim goes on to number {}", claim.last())),
+    }
+}
+
+/// What is wrong with a cursor that follows `before`.
+fn succession(
+    Before { cursor: before, claim, void_since }: &Before,
+    of: Option<u64>,
+    cursor: &Cursor,
+) -> Option<String> {
+    let before = before.as_ref()?;
     if cursor.poll_id == before.poll_id {
+        let same_claim = of.is_some() && of == *claim;
         let id = &cursor.poll_id;
         let same_poll = Cursor {
             complete: before.complete,
@@ -109,8 +142,8 @@ fn succession(kind: CommitKind, before: &Cursor, cursor: &Cursor) -> Option<Stri
             open: before.open,
             ..cursor.clone()
         };
-        return match kind {
-            CommitKind::Void => Some(format!("goes on with poll {id}, which a void has ended")),
+        return match *void_since && !same_claim {
+            true => Some(format!("goes on with poll {id}, which a void has ended")),
             _ if before.complete => Some(format!("goes on with poll {id}, which was complete")),
             _ if same_poll != *before => Some(format!("tells of poll {id} otherwise than the commit before it")),
             _ => None,

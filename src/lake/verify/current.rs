@@ -11,12 +11,11 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    super::{FORMAT, LakeError, current::Index, parquet_file::Content, state::known_record, store::Listed},
+    super::{FORMAT, LakeError, claim, current::Index, parquet_file::Content, state::known_record, store::Listed},
     Depth, Finding, Law, Scope, Verification,
     chain::Chain,
     damage, difference,
     elements::Elements,
-    inventory::claimed,
     report::Problems,
 };
 use crate::{
@@ -79,13 +78,12 @@ fn standing(scope: &Scope<'_>, chain: &Chain, bytes: Option<&Bytes>) -> Result<I
 
 /// Whether another run has committed or projected since this verification began.
 async fn has_moved(scope: &Scope<'_>, chain: &Chain, index: Option<&Bytes>) -> Result<bool, LakeError> {
-    if let Some(open) = &chain.open
-        && scope.lake.store.tail(open, 1).await?.is_some()
-    {
-        return Ok(true);
+    let mut is_closed = !chain.open.is_empty();
+    for open in &chain.open {
+        is_closed = is_closed && scope.lake.store.tail(open, 1).await?.is_some();
     }
-    let last = claimed(scope).await?.last().copied().unwrap_or_default();
-    Ok(last > chain.last_claimed || scope.lake.store.get(&scope.layout.current_index()).await?.as_ref() != index)
+    let later = claim::numbers(scope.lake, &scope.layout, chain.last_claim).await?;
+    Ok(is_closed || !later.is_empty() || scope.lake.store.get(&scope.layout.current_index()).await?.as_ref() != index)
 }
 
 /// `current/` while it is compared.

@@ -84,6 +84,7 @@ impl Lake {
         if depth == Depth::Full {
             state::verify(&scope, &mut chain, report).await?;
         }
+        chain.verify_open(&scope, &inventory, report).await?;
         quarantine::verify(&scope, report).await?;
         strays::verify(&scope, report).await
     }

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fs::File};
 use super::{
     super::{
         Commit, CommitKind, LakeError,
-        claim::Claim,
+        claim::ClaimedObject,
         footer::COMMIT_KEY,
         log::{commit_of, read_commit},
         parquet_file::{self, Content},
@@ -38,6 +38,16 @@ pub(super) enum Parent {
     OneOf(Vec<String>),
     /// Damage has hidden it.
     Hidden,
+}
+
+impl Parent {
+    /// What comes after a number whose object is not there: within a diff the claim says all the same what it should be.
+    pub(super) fn as_claimed(numbered: &Numbered) -> Self {
+        match numbered.promised() {
+            Some(object) if !numbered.is_last() => Parent::OneOf(vec![object.sha256.clone()]),
+            _ => Parent::Hidden,
+        }
+    }
 }
 
 impl Object {
@@ -76,40 +86,52 @@ impl Object {
         self.commit.as_ref().is_ok_and(|commit| commit.kind == CommitKind::Void && commit.seq == seq)
     }
 
-    /// What the commit after it has to name.
+    /// What the commit after it has to name. Behind a void, that is what was promised in its place, unless the claim ends
+    /// with it.
     pub(super) fn link(&self, numbered: &Numbered) -> Parent {
-        let promised = numbered.claim.as_ref().filter(|_| !self.is_void(numbered.seq)).map(|claim| &claim.sha256);
-        let hashes: BTreeSet<&String> = promised.into_iter().chain(&self.sha256).collect();
+        let promised = numbered.promised().map(|object| &object.sha256);
+        let hashes: BTreeSet<&String> = match (self.is_void(numbered.seq), promised) {
+            (false, _) => promised.into_iter().chain(&self.sha256).collect(),
+            (true, Some(_)) if numbered.is_last() => self.sha256.iter().collect(),
+            (true, _) => promised.into_iter().collect(),
+        };
         if hashes.is_empty() { Parent::Hidden } else { Parent::OneOf(hashes.into_iter().cloned().collect()) }
     }
 
     /// The object if its bytes are those of the claim, or a void's; without a claim it has to speak for itself.
-    pub(super) fn believed(self, numbered: &Numbered, place: &Place, report: &mut Verification) -> Option<Self> {
-        let claim = numbered.claim.as_ref().filter(|_| !self.is_void(numbered.seq));
-        let Some(claim) = claim else { return Some(self) };
+    pub(super) fn believed(
+        self,
+        scope: &Scope<'_>,
+        numbered: &Numbered,
+        place: &Place,
+        report: &mut Verification,
+    ) -> Option<Self> {
+        let claimed = numbered.promised().filter(|_| !self.is_void(numbered.seq));
+        let Some(claimed) = claimed else { return Some(self) };
         let is_promised = match (&self.sha256, self.size) {
-            (Some(sha256), _) => *sha256 == claim.sha256,
-            (None, size) => size.is_none_or(|size| size == claim.size),
+            (Some(sha256), _) => *sha256 == claimed.sha256,
+            (None, size) => size.is_none_or(|size| size == claimed.size),
         };
         if !is_promised {
-            report.find(Law::Bytes, &place.key, self.tell_other_bytes(claim));
+            report.find(Law::Bytes, &place.key, self.tell_other_bytes(numbered.seq, claimed));
             return None;
         }
-        if let Some(size) = self.size.filter(|size| *size != claim.size) {
-            let problem = format!("promises {} bytes with this SHA-256, they are {size}", claim.size);
-            report.find(Law::Claims, &numbered.claim_key, problem);
+        if let Some(size) = self.size.filter(|size| *size != claimed.size) {
+            let problem = format!("promises {} bytes of {}, they are {size}", claimed.size, place.key);
+            let claim = numbered.claim.as_ref().map_or(numbered.seq, |claim| claim.seq);
+            report.find(Law::Claims, &scope.layout.claim(claim), problem);
         }
         Some(self)
     }
 
-    fn tell_other_bytes(&self, claim: &Claim) -> String {
+    fn tell_other_bytes(&self, seq: u64, claim: &ClaimedObject) -> String {
         let size = self.size.unwrap_or_default();
         let difference = match &self.sha256 {
             Some(sha256) if size == claim.size => format!("has SHA-256 {sha256}, its claim promised {}", claim.sha256),
             _ => format!("has {size} bytes, its claim promised {}", claim.size),
         };
         match &self.commit {
-            Ok(commit) if commit.seq != claim.seq => {
+            Ok(commit) if commit.seq != seq => {
                 format!("{difference}; its footer is that of commit {} of {}", commit.seq, commit.resource)
             }
             _ => difference,

@@ -12,9 +12,10 @@ use crate::lake::defect::Defect;
 /// Seeds within which each must be caught.
 const SEEDS_MAX: u64 = 2_000;
 
-const DEFECTS: [Defect; 13] = [
+const DEFECTS: [Defect; 14] = [
     Defect::PassesOverOpenClaims,
     Defect::IgnoresLostClaims,
+    Defect::CreatesTheLastBesideTheOthers,
     Defect::OverwritesCommits,
     Defect::BelievesExistingIsOurs,
     Defect::BelievesExistingIsTheirs,

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{
-    checker::fold::{Fold, fold},
+    checker::{
+        fold::{Fold, fold},
+        log,
+    },
     lists::KINDS,
     process::sleep,
     random::Random,
@@ -44,10 +47,12 @@ impl Reader {
         }
     }
 
-    /// A glob over `changes/`: whole files, no version twice, no gap, and nothing that was there is gone or another.
+    /// A glob over `changes/`: whole files, no version twice, no gap before the last claim, and nothing that was there is gone
+    /// or another.
     async fn changes(&mut self, kind: usize) -> Result<(), Violation> {
         let folder = format!("changes/{}", KINDS[kind].name);
         let listed = self.stage.shelf().list(&folder);
+        let (settled, last) = log::numbers(&self.stage, KINDS[kind].name)?;
         let before: Vec<String> = self.seen.keys().filter(|key| key.starts_with(&folder)).cloned().collect();
         let keys: BTreeSet<&String> = listed.iter().map(|(key, _)| key).collect();
         if let Some(gone) = before.iter().find(|key| !keys.contains(key)) {
@@ -61,9 +66,9 @@ impl Reader {
             }
         }
         objects.sort_by_key(|(key, ..)| number(key));
-        let numbers = objects.iter().map(|(key, ..)| number(key));
-        if !numbers.clone().eq((1..=objects.len() as u64).map(Some)) {
-            let numbers: Vec<_> = numbers.collect();
+        let numbers: Vec<u64> = objects.iter().filter_map(|(key, ..)| number(key)).collect();
+        let is_once = numbers.windows(2).all(|pair| pair[0] < pair[1]) && numbers.last().is_none_or(|it| *it <= last);
+        if !is_once || !numbers.iter().copied().take(settled as usize).eq(1..=settled) {
             return Err(violation(
                 "one object a number, without gaps",
                 format!("a glob over {folder} sees {numbers:?}"),

@@ -1,11 +1,11 @@
 //! What must hold, in every world and across every step.
 
 use super::{
-    protocol::{Outcome, Setting, Step},
+    protocol::{Asked, Outcome, Setting, Step},
     records::{Partition, Records, Version},
     store::{Entry, Key, Object, Store},
     story::Event,
-    world::{At, Name, World},
+    world::{Name, World},
 };
 
 /// What must hold.
@@ -13,7 +13,7 @@ use super::{
 pub(super) enum Law {
     /// A number has at most one object, at the key that its claim names.
     OneObjectANumber,
-    /// Objects have the numbers from 1 on without a gap, and nothing but the next number is claimed.
+    /// Claims take the numbers from 1 on without a gap, and all but the last have all their objects.
     NoGaps,
     /// An object that a reader can see neither changes nor vanishes.
     Immutable,
@@ -49,7 +49,7 @@ impl Law {
         match self {
             Law::Immutable => before.store.objects().all(|(key, object)| still_there(&after.store, key, object)),
             Law::HonestOutcomes => match *step {
-                Step::Answered(name, _, outcome) => is_honest(before, name, outcome),
+                Step::Answered(name, asked, _, outcome) => is_honest(before, name, asked, outcome),
                 _ => true,
             },
             _ => true,
@@ -79,17 +79,29 @@ impl Law {
 }
 
 fn has_one_object_a_number(store: &Store) -> bool {
-    store.entries().all(|(_, entry)| {
-        let there = Partition::ALL.into_iter().filter(|partition| entry.objects[*partition as usize].is_some());
-        let claimed = |partition| entry.claim.is_none_or(|claim| claim.partition == partition);
-        there.clone().count() <= 1 && there.clone().all(claimed)
+    let claimed: Vec<Key> = store.claims().flat_map(|(seq, claim)| claim.keys(seq)).collect();
+    store.entries().all(|(seq, entry)| {
+        let mut there = Partition::ALL.into_iter().filter(|partition| entry.objects[*partition as usize].is_some());
+        let (first, more) = (there.next(), there.next());
+        let is_claimed = |partition| {
+            let mut of_number = claimed.iter().filter(|key| key.seq == seq).peekable();
+            of_number.peek().is_none() || of_number.any(|key| key.partition == partition)
+        };
+        more.is_none() && first.is_none_or(is_claimed)
     })
 }
 
 fn is_gapless(store: &Store) -> bool {
-    let head = store.last(Entry::has_object);
-    let complete = store.entries().take(head.into()).all(|(_, entry)| entry.has_object());
-    complete && store.last(|entry| entry.claim.is_some()) <= head + 1
+    let mut next = 1;
+    let mut is_closed = true;
+    for (seq, claim) in store.claims() {
+        if seq != next || !is_closed {
+            return false;
+        }
+        is_closed = store.missing(seq, claim).next().is_none();
+        next = claim.next(seq);
+    }
+    store.last(Entry::has_object) < next
 }
 
 /// Each version of a record with the one after it.
@@ -114,12 +126,11 @@ fn still_there(store: &Store, key: Key, object: Object) -> bool {
     }
 }
 
-fn is_honest(before: &World, name: Name, outcome: Outcome) -> bool {
-    let writer = before.writer(name);
-    let author = match writer.at {
-        At::Claiming(key) => before.store.claim(key.seq).map(|claim| claim.author),
-        At::Creating(key) => before.store.object(key).map(Object::author),
-        _ => return true,
+fn is_honest(before: &World, name: Name, asked: Asked, outcome: Outcome) -> bool {
+    let author = match asked {
+        Asked::Claim(seq) => before.store.claim(seq).map(|claim| claim.author),
+        Asked::Object(key) => before.store.object(key).map(Object::author),
+        Asked::Void(_) => return true,
     };
     match outcome {
         Outcome::Claimed | Outcome::Committed => author == Some(Some(name)),

@@ -1,12 +1,13 @@
 //! A model of the commit protocol, explored completely: two writers, everything that can happen to them, in any order.
 //!
 //! ```text
-//!  1  list the claims                       none: 4            any: 2
-//!  2  look for the last one's object        there: 4           missing: 3
-//!  3  CREATE a void at its key              whatever is there then: 4
-//!  4  poll, and compare with the commits    nothing new: end   rows: 5
-//!  5  CREATE the claim of the next number   ours: 6            another's: 1
-//!  6  CREATE the object of some of the rows ours: 5, or end    another's: 1
+//!  1  list the claims                           none: 4            any: 2
+//!  2  look for the last one's objects           all there: 4       some missing: 3
+//!  3  CREATE voids at the keys of these         whatever is there then: 4
+//!  4  poll, and compare with the commits        nothing new: end   rows: 5
+//!  5  CREATE the claim of the next numbers      ours: 6            another's: 1
+//!  6  CREATE the objects, all but the last      all ours: 7        another's: 1
+//!  7  CREATE the last                           ours: end          another's: 1
 //!
 //!  CREATE   send ─▸ be answered, somehow, some time ─▸ read back: ours, another's, or nothing: send again
 //!             └─▸ arrive, some time, perhaps after the sender's death, or be dropped
@@ -30,7 +31,8 @@
 //!   5xx, S3's 409 and "it exists" for one's own write sent twice are each an answer that does not say what is there.
 //! - *Dying* stands for every way in which a run ends early: a kill, a store that cannot be read, an outcome given up as
 //!   unknown, a deadline. A pause is a writer that takes no step while others do.
-//! - *A partition* stands for one object of a diff. Several objects of one partition, and removals, are committed alike.
+//! - *A partition* stands for one object of a diff, so that a diff has up to two. Several objects of one partition, and
+//!   removals, are committed alike; those of a third that are sent beside the first come and go as voids do, side by side.
 //!
 //! # What is left out
 //!
@@ -79,7 +81,7 @@ fn assert_lawful(setting: Setting, sights: &[Sight], worlds_min: usize) {
 }
 
 #[test]
-fn a_diff_of_two_commits_keeps_every_law_whatever_happens() {
+fn a_diff_of_two_objects_keeps_every_law_whatever_happens() {
     let setting = setting(Protocol::AsDesigned, 2, Version::Completed, Version::Pending);
     assert_lawful(setting, &SIGHTS, 600_000);
 }
@@ -103,7 +105,7 @@ fn a_listing_that_lags_breaks_no_law_since_the_claim_finds_it_out() {
 }
 
 /// Each rule that is broken, with laws that this breaks.
-const REFUTATIONS: [(Protocol, &[Law]); 12] = [
+const REFUTATIONS: [(Protocol, &[Law]); 13] = [
     (Protocol::WithoutVoid, &[Law::NoGaps, Law::NothingTwice, Law::Fenced]),
     (Protocol::VoidNotReadBack, &[Law::NoGaps, Law::NothingTwice, Law::Fenced]),
     (Protocol::Overwriting, &[Law::Immutable, Law::NothingTwice, Law::WholePolls, Law::Fenced]),
@@ -115,6 +117,7 @@ const REFUTATIONS: [(Protocol, &[Law]); 12] = [
     (Protocol::SilenceMeansSuccess, &[Law::HonestOutcomes, Law::NoGaps, Law::WholePolls]),
     (Protocol::RebasedObservation, &[Law::NeverBack, Law::WholePolls]),
     (Protocol::CompleteTooEarly, &[Law::WholePolls]),
+    (Protocol::LastBesideTheOther, &[Law::WholePolls]),
     (Protocol::KnownKeptApart, &[Law::NothingLost]),
 ];
 

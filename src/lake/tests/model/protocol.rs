@@ -2,7 +2,7 @@
 
 use super::{
     records::Partition,
-    store::{Sent, Write},
+    store::{Key, Sent, Write},
     turn::Turn,
     world::{Bounds, Name, World, Writer},
 };
@@ -35,6 +35,8 @@ pub(super) enum Protocol {
     RebasedObservation,
     /// Each object of a poll says that nothing of the poll is missing.
     CompleteTooEarly,
+    /// The last object of a diff is sent together with the other.
+    LastBesideTheOther,
     /// What is known is kept beside the data, and written before it.
     KnownKeptApart,
 }
@@ -73,6 +75,14 @@ pub(super) enum Answer {
     Failed,
 }
 
+/// The create that is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Claim(u8),
+    Void(Key),
+    Object(Key),
+}
+
 /// What a writer makes of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -101,12 +111,12 @@ pub(super) enum Step {
     Dropped(Write),
     /// A writer begins an attempt, and lists the claims.
     Lists(Name),
-    /// It reads the object of the last claim.
+    /// It reads the objects of the last claim.
     Looks(Name),
     /// It polls, and compares with what is known as of the head.
     Polls(Name),
     /// It is answered, and reads back.
-    Answered(Name, Answer, Outcome),
+    Answered(Name, Asked, Answer, Outcome),
     /// It dies, or gives up with an error; what it sent may still arrive.
     Crashes(Name),
 }

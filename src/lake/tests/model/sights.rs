@@ -1,17 +1,16 @@
 //! What must come about, or the model leaves out what it is about.
 
 use super::{
-    protocol::{Answer, Outcome, Step},
-    records::Partition,
+    protocol::{Answer, Asked, Outcome, Step},
     store::{Key, Object, Write},
     story::Event,
-    world::{At, Name},
+    world::Name,
 };
 
 /// Something that should come about, and how to recognise it.
 pub(super) type Sight = (&'static str, fn(&Event) -> bool);
 
-pub(super) const SIGHTS: [Sight; 16] = [
+pub(super) const SIGHTS: [Sight; 19] = [
     ("a void closes a claim", |event| event.creates(|write| matches!(write, Write::Object(_, Object::Void)))),
     ("a claim arrives after its writer's end", |event| {
         event.creates(|write| matches!(write, Write::Claim(_, claim) if claim.author.is_none()))
@@ -24,11 +23,11 @@ pub(super) const SIGHTS: [Sight; 16] = [
         })
     }),
     ("a writer that is alive finds a void at its key", |event| {
-        event.answered(|at, _, outcome| matches!(at, At::Creating(_)) && outcome == Outcome::Lost)
+        event.answered(|asked, _, outcome| matches!(asked, Asked::Object(_)) && outcome == Outcome::Lost)
     }),
     ("rows are quicker than the void that was to fence them", |event| {
-        event.answered(|at, _, outcome| match at {
-            At::Voiding(key) => outcome == Outcome::Settled && event.before.store.object(key) != Some(Object::Void),
+        event.answered(|asked, _, outcome| match asked {
+            Asked::Void(key) => outcome == Outcome::Settled && event.before.store.object(key) != Some(Object::Void),
             _ => false,
         })
     }),
@@ -48,19 +47,39 @@ pub(super) const SIGHTS: [Sight; 16] = [
         event.answered(|_, _, outcome| outcome == Outcome::SentAgain && event.before.sent != event.after.sent)
     }),
     ("a claim is lost to another's", |event| {
-        event.answered(|at, _, outcome| matches!(at, At::Claiming(_)) && outcome == Outcome::Lost)
+        event.answered(|asked, _, outcome| matches!(asked, Asked::Claim(_)) && outcome == Outcome::Lost)
     }),
     ("a run loses all its attempts", |event| {
         let lasts = |name| event.after.writer(name).runs < event.before.writer(name).runs;
-        matches!(event.step, Step::Answered(name, _, Outcome::Lost) if lasts(name))
+        matches!(event.step, Step::Answered(name, _, _, Outcome::Lost) if lasts(name))
     }),
     ("both writers have committed", |event| {
         let has_committed = |name| event.after.store.objects().any(|(_, object)| object.author() == Some(name));
         Name::BOTH.into_iter().all(has_committed)
     }),
     ("what is left of a dead writer's diff is committed by the next", |event| {
-        event.answered(|at, _, outcome| match at {
-            At::Creating(Key { seq, .. }) if seq > 1 => outcome == Outcome::Committed && is_abandoned(event, seq - 1),
+        event.answered(|asked, _, outcome| match asked {
+            Asked::Object(Key { seq, .. }) => outcome == Outcome::Committed && is_left_in_part(event, seq),
+            _ => false,
+        })
+    }),
+    ("a diff is closed of which nothing is there", |event| {
+        let claims = event.after.store.claims();
+        let mut keys = claims.filter(|(_, claim)| claim.second.is_some()).map(|(seq, claim)| claim.keys(seq));
+        keys.any(|mut keys| keys.all(|key| event.after.store.object(key) == Some(Object::Void)))
+    }),
+    ("the first object of a diff is lost while its claim is its writer's", |event| {
+        event.answered(|asked, _, outcome| match asked {
+            Asked::Object(key) => {
+                outcome == Outcome::Lost
+                    && event.before.store.claim(key.seq).is_some_and(|claim| claim.second.is_some())
+            }
+            _ => false,
+        })
+    }),
+    ("the last object of a diff is lost, and the first is its writer's", |event| {
+        event.answered(|asked, _, outcome| match asked {
+            Asked::Object(Key { seq, .. }) if outcome == Outcome::Lost => event.before.store.claim(seq).is_none(),
             _ => false,
         })
     }),
@@ -78,10 +97,12 @@ fn late_rows_for(key: Key, write: Write) -> bool {
     rows_of(write, None) && matches!(write, Write::Object(late, _) if late == key)
 }
 
-/// Whether a writer that is gone has committed this number, and did not come to the end of its diff.
-fn is_abandoned(event: &Event, seq: u8) -> bool {
-    Partition::ALL.into_iter().any(|partition| {
-        let object = event.before.store.object(Key { seq, partition });
-        matches!(object, Some(Object::Rows { completes: None, author: None, .. }))
+/// Whether the claim before this number has the first object of a diff whose writer is gone, and a void for the last.
+fn is_left_in_part(event: &Event, before: u8) -> bool {
+    let store = &event.before.store;
+    let diffs = store.claims().filter(|(seq, claim)| claim.next(*seq) <= before);
+    diffs.filter(|(_, claim)| claim.second.is_some()).last().is_some_and(|(seq, claim)| {
+        let objects: Vec<_> = claim.keys(seq).map(|key| store.object(key)).collect();
+        matches!(objects[..], [Some(Object::Rows { completes: None, author: None, .. }), Some(Object::Void)])
     })
 }

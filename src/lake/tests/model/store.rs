@@ -11,18 +11,33 @@ use super::{
 };
 
 /// Numbers that the log has room for. The protocol as designed never asks for more within the bounds that are explored.
-pub(super) const NUMBERS_MAX: usize = 16;
+pub(super) const NUMBERS_MAX: usize = 18;
 /// Writes that there is room for on the way to the store, likewise.
 const SENT_MAX: usize = 6;
 
 /// Whose attempt wrote something. Nobody compares bytes with those of an attempt that has ended: then it is none.
 pub(super) type Author = Option<Name>;
 
-/// The claim of a number: the partition says which key it names.
+/// The claim of the numbers of a diff, at the first of them: the partitions say which keys it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Claim {
-    pub partition: Partition,
+    pub first: Partition,
+    /// Of the next number, if the diff has two objects.
+    pub second: Option<Partition>,
     pub author: Author,
+}
+
+impl Claim {
+    /// The keys that it names if it is at this number.
+    pub(super) fn keys(self, seq: u8) -> impl DoubleEndedIterator<Item = Key> {
+        let second = self.second.map(|partition| Key { seq: seq + 1, partition });
+        [Some(Key { seq, partition: self.first }), second].into_iter().flatten()
+    }
+
+    /// The number of the claim after it.
+    pub(super) fn next(self, seq: u8) -> u8 {
+        seq + 1 + u8::from(self.second.is_some())
+    }
 }
 
 /// The object of a commit. Voids of one number are equal, whoever wrote them.
@@ -99,7 +114,17 @@ impl Store {
     }
 
     pub(super) fn claim(&self, seq: u8) -> Option<Claim> {
-        self.0[usize::from(seq) - 1].claim
+        self.0.get(usize::from(seq) - 1)?.claim
+    }
+
+    /// The claims with their numbers.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (u8, Claim)> {
+        self.entries().filter_map(|(seq, entry)| Some((seq, entry.claim?)))
+    }
+
+    /// The keys of a claim that have nothing.
+    pub(super) fn missing(&self, seq: u8, claim: Claim) -> impl Iterator<Item = Key> {
+        claim.keys(seq).filter(|key| self.object(*key).is_none())
     }
 
     pub(super) fn claim_mut(&mut self, seq: u8) -> &mut Option<Claim> {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::{
     laws::Law,
-    protocol::{Answer, Outcome, Setting, Step},
+    protocol::{Answer, Asked, Outcome, Setting, Step},
     store::{Author, Object, Write},
-    world::{At, Name, World},
+    world::{At, Keys, Name, World},
 };
 
 /// A step, with the world before and after it.
@@ -60,13 +60,14 @@ impl fmt::Display for Event {
             Step::Arrives(write) => write!(f, "{} arrives", told(write)),
             Step::Dropped(write) => write!(f, "{} is dropped", told(write)),
             Step::Lists(name) => write!(f, "{name:?} lists the claims; {}", self.then(name)),
-            Step::Looks(name) => write!(f, "{name:?} looks for the last claim's object; {}", self.then(name)),
+            Step::Looks(name) => write!(f, "{name:?} looks for the last claim's objects; {}", self.then(name)),
             Step::Polls(name) => match before.writer(name).said {
                 Some(said) => write!(f, "{name:?} keeps to its poll of {said:?}; {}", self.then(name)),
                 None => write!(f, "{name:?} polls {:?}; {}", before.api, self.then(name)),
             },
-            Step::Answered(name, answer, outcome) => {
-                write!(f, "{name:?} is answered {}, and {}; {}", said(answer), concluded(outcome), self.then(name))
+            Step::Answered(name, asked, answer, outcome) => {
+                let (asked, said, concluded) = (asked_for(asked), said(answer), concluded(outcome));
+                write!(f, "{name:?} is answered {asked} {said}, and {concluded}; {}", self.then(name))
             }
             Step::Crashes(name) => write!(f, "{name:?} dies"),
         }
@@ -79,9 +80,9 @@ impl Event {
         matches!(self.step, Step::Arrives(write) if !self.before.store.has_taken(write) && is(write))
     }
 
-    /// Whether a writer is answered, and where it is, the answer and what it makes of it are as asked for.
-    pub(super) fn answered(&self, is: impl Fn(At, Answer, Outcome) -> bool) -> bool {
-        matches!(self.step, Step::Answered(name, answer, outcome) if is(self.before.writer(name).at, answer, outcome))
+    /// Whether a writer is answered, and the create, the answer and what it makes of it are as asked for.
+    pub(super) fn answered(&self, is: impl Fn(Asked, Answer, Outcome) -> bool) -> bool {
+        matches!(self.step, Step::Answered(_, asked, answer, outcome) if is(asked, answer, outcome))
     }
 
     /// What a writer is about to do.
@@ -92,17 +93,32 @@ impl Event {
             At::Listing => "it begins again".to_owned(),
             At::Looking(last) => format!("the last is {last}"),
             At::Polling(head) => format!("its head is {head}"),
-            At::Voiding(key) => format!("it sends a void for {key}"),
-            At::Claiming(key) => format!("it sends a claim of {key}"),
-            At::Creating(key) => format!("it sends its object for {key}"),
+            At::Voiding(keys, _) => format!("it waits for voids of {}", listed(keys)),
+            At::Claiming(seq) => format!("it waits for its claim of {seq}"),
+            At::Creating(keys, _) => format!("it waits for its objects for {}", listed(keys)),
             At::Over => "it is done".to_owned(),
         }
     }
 }
 
+fn listed(keys: Keys) -> String {
+    keys.into_iter().flatten().map(|key| key.to_string()).collect::<Vec<_>>().join(" and ")
+}
+
+fn asked_for(asked: Asked) -> String {
+    match asked {
+        Asked::Claim(seq) => format!("for its claim of {seq}"),
+        Asked::Void(key) => format!("for its void for {key}"),
+        Asked::Object(key) => format!("for its object for {key}"),
+    }
+}
+
 fn told(write: Write) -> String {
     match write {
-        Write::Claim(seq, claim) => format!("{} claim of {seq} in {:?}", possessive(claim.author), claim.partition),
+        Write::Claim(seq, claim) => {
+            let keys: Vec<_> = claim.keys(seq).map(|key| key.to_string()).collect();
+            format!("{} claim of {}", possessive(claim.author), keys.join(" and "))
+        }
         Write::Object(key, Object::Void) => format!("the void for {key}"),
         Write::Object(key, object) => format!("{} object for {key}, {}", possessive(object.author()), content(object)),
     }

@@ -28,19 +28,22 @@ impl Name {
 pub(super) enum At {
     /// It will list the claims.
     Listing,
-    /// It will read the object of the last claim.
+    /// It will read the objects of the claim at this number, the last.
     Looking(u8),
-    /// It is creating a void.
-    Voiding(Key),
+    /// It is creating voids, side by side, and knows the head that there will be.
+    Voiding(Keys, u8),
     /// It knows the head, and will poll.
     Polling(u8),
-    /// It is creating its claim of this key.
-    Claiming(Key),
-    /// It is creating its object.
-    Creating(Key),
+    /// It is creating its claim of this number and those after it.
+    Claiming(u8),
+    /// It is creating objects, side by side, and then this last one.
+    Creating(Keys, Option<Key>),
     /// It has no more runs.
     Over,
 }
+
+/// Keys of creates that are not yet answered.
+pub(super) type Keys = [Option<Key>; 2];
 
 /// A writer, at some point of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -195,8 +195,33 @@ const CASES: &[Case] = &[
         },
         &[(Law::Cursor, 3)],
     ),
-    ("a poll that goes on when it was complete", |plan| plan.cursor(1).complete = true, &[(Law::Cursor, 2)]),
-    ("a poll that ends without its last commit is lawful", |plan| plan.cursor(2).complete = false, &[]),
+    (
+        "a poll that goes on when it was complete",
+        |plan| plan.cursor(1).complete = true,
+        &[(Law::Cursor, 1), (Law::Cursor, 2)],
+    ),
+    (
+        "a claim whose last commit does not complete its poll",
+        |plan| plan.cursor(2).complete = false,
+        &[(Law::Cursor, 2)],
+    ),
+    ("claims of one commit each are lawful", Plan::claim_each, &[]),
+    (
+        "a poll of such claims that goes on when it was complete",
+        |plan| {
+            plan.claim_each();
+            plan.cursor(1).complete = true;
+        },
+        &[(Law::Cursor, 2)],
+    ),
+    (
+        "a poll of such claims that ends without its last commit is lawful",
+        |plan| {
+            plan.claim_each();
+            plan.cursor(2).complete = false;
+        },
+        &[],
+    ),
     ("a poll with two bodies", |plan| plan.cursor(2).body_hash = "y".into(), &[(Law::Cursor, 2)]),
     ("a poll with two lengths", |plan| plan.cursor(4).body_bytes = 8, &[(Law::Cursor, 4)]),
     ("a poll with two ETags", |plan| plan.cursor(4).etag = Some("e".into()), &[(Law::Cursor, 4)]),
@@ -226,7 +251,11 @@ const CASES: &[Case] = &[
         &[(Law::Cursor, 2)],
     ),
     ("a cursor that counts other open records", |plan| plan.cursor(4).open = 1, &[(Law::Cursor, 4)]),
-    ("a claim of another poll", |plan| plan.commits[2].claimed_poll = Some("p9".into()), &[(Law::Claims, 3)]),
+    (
+        "a claim of another poll",
+        |plan| plan.commits[2].claimed_poll = Some("p9".into()),
+        &[(Law::Claims, 3), (Law::Claims, 3)],
+    ),
     (
         "a void is lawful",
         |plan| {
@@ -275,15 +304,105 @@ const CASES: &[Case] = &[
                 &[(CommitKind::Removals, MAY, (2, 0), &[(Operation::Removed, deposit("b", 1, "PENDING"))])],
             );
             plan.cursor(3).complete = false;
-            plan.cursor(4).complete = false;
         },
         &[(Law::Cursor, 5)],
+    ),
+    ("voids of a whole claim are lawful", |plan| [3, 4].into_iter().for_each(|seq| plan.make_void(seq)), &[]),
+    (
+        "commits behind a void of their claim are lawful, and count what it does not hold",
+        |plan| {
+            plan.more();
+            plan.make_void(5);
+            plan.make_void(7);
+            plan.even_more();
+        },
+        &[],
+    ),
+    (
+        "a commit behind a void of its claim that names the void",
+        |plan| {
+            plan.more();
+            plan.make_void(5);
+            plan.make_void(7);
+            plan.parents[5] = Some(plan.sha256_of(5));
+        },
+        &[(Law::Chain, 6)],
+    ),
+    (
+        "a commit that follows a claim which ends with a void, and names what was promised",
+        |plan| {
+            plan.more();
+            plan.make_void(7);
+            plan.even_more();
+            plan.parents[7] = Some(Some("0".repeat(64)));
+        },
+        &[(Law::Chain, 8)],
+    ),
+    (
+        "a commit behind a void of its claim that counts one too many",
+        |plan| {
+            plan.more();
+            plan.make_void(5);
+            plan.make_void(7);
+            plan.cursor(6).known += 1;
+        },
+        // It is the only one: nothing tells how many records the void was to hold.
+        &[],
+    ),
+    (
+        "a commit in a claim with a void that counts otherwise than the one before it",
+        |plan| {
+            plan.more();
+            plan.make_void(5);
+            plan.cursor(7).known += 1;
+            plan.cursor(7).complete = false;
+        },
+        &[(Law::Cursor, 7), (Law::Cursor, 7)],
+    ),
+    (
+        "a count that is not right again behind a claim with a void",
+        |plan| {
+            plan.more();
+            plan.make_void(5);
+            plan.make_void(7);
+            plan.even_more();
+            plan.cursor(8).known += 1;
+            plan.cursor(9).known += 1;
+        },
+        &[(Law::Cursor, 8)],
+    ),
+    (
+        "a void that tells of a commit of its own claim",
+        |plan| {
+            plan.more();
+            plan.make_void(7);
+            plan.commit(7).cursor = plan.commit(6).cursor.clone();
+        },
+        &[(Law::Cursor, 7)],
+    ),
+    (
+        "a poll that is complete, and a void in its claim",
+        |plan| {
+            plan.more();
+            plan.make_void(6);
+        },
+        &[(Law::Cursor, 7)],
+    ),
+    (
+        "a commit in the middle of a claim that tells otherwise of its poll than the one before the void",
+        |plan| {
+            plan.more();
+            plan.make_void(6);
+            plan.cursor(7).body_hash = "y".into();
+        },
+        &[(Law::Cursor, 7)],
     ),
     (
         "a void with rows",
         |plan| {
             plan.commit(4).kind = CommitKind::Void;
-            plan.commit(4).cursor = plan.commit(3).cursor.clone();
+            plan.commit(4).cursor = plan.commit(2).cursor.clone();
+            (plan.row(4, 0).poll_id, plan.row(4, 0).observed_at) = ("p1".into(), FIRST);
         },
         &[(Law::Footer, 4), (Law::Rows, 4)],
     ),

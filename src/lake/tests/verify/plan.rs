@@ -1,6 +1,6 @@
 //! A log that can be bent before it is written: every commit consistent with itself, whatever it says.
 
-use std::io::Read;
+use std::{io::Read, ops::RangeInclusive};
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::{
     decode::{Columns, Decoder, Operation, Stamp, Zone},
     lake::{
         Commit, CommitKind, Cursor, FORMAT, Lake, Projection, Store,
-        claim::Claim,
+        claim::{Claim, ClaimedObject},
         draft::close,
         layout::Layout,
         log::key_columns,
@@ -38,6 +38,8 @@ pub(super) struct Plan {
 #[derive(Clone)]
 pub(super) struct Planned {
     pub commit: Commit,
+    /// The first number of its claim.
+    pub claim: usize,
     pub partition: EventPartition,
     pub rows: Vec<PlannedRow>,
     /// What the claim says, if not the truth.
@@ -69,7 +71,7 @@ pub(super) fn dated(id: &str, day: &str) -> String {
 pub(super) type PlannedPart<'p> = (CommitKind, i32, (u64, u64), &'p [(Operation, String)]);
 
 impl Plan {
-    /// Two polls of two commits each, the last a removal: every law holds.
+    /// Two polls of two commits each, with a claim each, the last a removal: every law holds.
     ///
     /// | commit | poll | partition | rows |
     /// |---|---|---|---|
@@ -108,8 +110,9 @@ impl Plan {
         Self { resource: resource(name), commits: Vec::new(), parents: Vec::new() }
     }
 
-    /// Adds the commits of a poll.
+    /// Adds the commits of a poll, as one claim.
     pub(super) fn poll(&mut self, poll_id: &str, observed_at: i64, commits: &[PlannedPart<'_>]) {
+        let claim = self.commits.len() + 1;
         for (index, (kind, month, (known, open), rows)) in commits.iter().enumerate() {
             let seq = self.commits.len() as u64 + 1;
             let cursor = Cursor {
@@ -145,6 +148,7 @@ impl Plan {
             };
             self.commits.push(Planned {
                 commit,
+                claim,
                 partition: partition(*month),
                 rows: rows.iter().map(row).collect(),
                 claimed_poll: None,
@@ -172,11 +176,43 @@ impl Plan {
         self.commits[seq - 1].rows = rows;
     }
 
-    /// Makes a commit a void, as the next sync would.
+    /// Makes a commit a void, as the next sync would: it tells the cursor from before its claim.
     pub(super) fn make_void(&mut self, seq: usize) {
         self.set_rows(seq, Vec::new());
-        let before = self.commit(seq - 1).cursor.clone();
+        let claim = self.commits[seq - 1].claim;
+        let before = self.commits[..claim - 1].iter().rfind(|planned| planned.commit.kind != CommitKind::Void);
+        let before = before.and_then(|planned| planned.commit.cursor.clone());
         (self.commit(seq).kind, self.commit(seq).cursor) = (CommitKind::Void, before);
+    }
+
+    /// Adds a poll of three commits, 5 to 7: `d` is added in July, `e` in August, and `f` in September; all are closed.
+    pub(super) fn more(&mut self) {
+        let parts = [("d", 6, 3), ("e", 7, 4), ("f", 8, 5)].map(|(id, month, known)| {
+            (month, known, [(Operation::Added, dated(id, &format!("1970-{:02}-02", month + 1)))])
+        });
+        let [d, e, f] = &parts;
+        let parts = [d, e, f].map(|(month, known, rows)| (CommitKind::Changes, *month, (*known, 0), rows.as_slice()));
+        self.poll("p3", SECOND + 1, &parts);
+    }
+
+    /// Adds a poll of two more commits behind these, 8 and 9, which counts what is there.
+    pub(super) fn even_more(&mut self) {
+        let present = |seq: usize| u64::from(self.commits[seq - 1].commit.kind != CommitKind::Void);
+        let there = 2 + present(5) + present(6) + present(7);
+        let (g, h) = (dated("g", "1970-10-02"), dated("h", "1970-11-02"));
+        let rows = [[(Operation::Added, g)], [(Operation::Added, h)]];
+        let part = |month, known, rows| (CommitKind::Changes, month, (known, 0), rows);
+        self.poll("p4", SECOND + 2, &[part(9, there + 1, rows[0].as_slice()), part(10, there + 2, rows[1].as_slice())]);
+    }
+
+    /// SHA-256 of the object of a commit.
+    pub(super) fn sha256_of(&self, seq: usize) -> Option<String> {
+        Some(sha256(&self.encode_all().0[seq - 1]))
+    }
+
+    /// Gives each commit a claim of its own.
+    pub(super) fn claim_each(&mut self) {
+        (1..).zip(&mut self.commits).for_each(|(seq, planned)| planned.claim = seq);
     }
 
     pub(super) fn key(&self, seq: usize) -> String {
@@ -185,41 +221,67 @@ impl Plan {
     }
 
     pub(super) fn claim_key(&self, seq: usize) -> String {
-        Layout::new(&self.resource, Granularity::Month).claim(seq as u64)
+        Layout::new(&self.resource, Granularity::Month).claim(self.commits[seq - 1].claim as u64)
     }
 
     /// Writes the log, and nothing else, into a new lake.
     pub(super) async fn write(&self, store: Store) -> Lake {
         let lake = Lake::open_or_create(store, identity()).await.unwrap();
-        self.write_from(&lake, 1).await;
+        self.write_range(&lake, 1..=self.commits.len()).await;
         lake
     }
 
-    /// Writes the commits from a number on.
-    pub(super) async fn write_from(&self, lake: &Lake, first: usize) {
-        let mut parent = None;
+    /// Writes the commits with these numbers, and the claims that begin with one of them.
+    pub(super) async fn write_range(&self, lake: &Lake, numbers: RangeInclusive<usize>) {
+        let (objects, claims) = self.encode_all();
+        for (index, bytes) in objects.into_iter().enumerate().filter(|(index, _)| numbers.contains(&(index + 1))) {
+            if let Some(claim) = claims.iter().find(|claim| claim.seq == index as u64 + 1) {
+                lake.store.replace(&self.claim_key(index + 1), claim.to_bytes().unwrap()).await.unwrap();
+            }
+            lake.store.replace(&self.key(index + 1), bytes).await.unwrap();
+        }
+    }
+
+    /// All objects, each of which names the one before it, and all claims.
+    fn encode_all(&self) -> (Vec<Bytes>, Vec<Claim>) {
+        let (mut objects, mut claims) = (Vec::new(), Vec::<Claim>::new());
+        let mut parent: Option<String> = None;
         for (index, planned) in self.commits.iter().enumerate() {
-            let seq = index + 1;
+            if planned.claim != index + 1
+                && let Some(before) = claims.last().and_then(|claim| claim.objects.last())
+            {
+                // Within a claim, what was promised is named, whatever came of it.
+                parent = Some(before.sha256.clone());
+            }
             let named = self.parents[index].clone().unwrap_or_else(|| parent.take());
             let bytes = self.encode(planned, named);
             let hash = sha256(&bytes);
             parent = Some(hash.clone());
-            if seq < first {
-                continue;
-            }
+            // Whoever claimed the number of a void had something else to write.
             let is_void = planned.commit.kind == CommitKind::Void;
-            let poll_id = planned.commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone()).unwrap_or_default();
-            let claim = Claim {
-                seq: seq as u64,
-                key: self.key(seq),
-                size: bytes.len() as u64,
-                // Whoever claimed the number of a void had something else to write.
-                sha256: if is_void { "0".repeat(64) } else { hash },
-                poll_id: planned.claimed_poll.clone().unwrap_or(poll_id),
-            };
-            lake.store.replace(&self.claim_key(seq), claim.to_bytes().unwrap()).await.unwrap();
-            lake.store.replace(&claim.key, bytes).await.unwrap();
+            let sha256 = if is_void { "0".repeat(64) } else { hash };
+            let object = ClaimedObject { key: self.key(index + 1), size: bytes.len() as u64, sha256 };
+            objects.push(bytes);
+            match claims.last_mut() {
+                Some(claim) if planned.claim != index + 1 => claim.objects.push(object),
+                _ => {
+                    let poll_id = planned.commit.cursor.as_ref().map(|cursor| cursor.poll_id.clone());
+                    let poll_id = planned.claimed_poll.clone().or(poll_id).unwrap_or_default();
+                    claims.push(Claim { seq: index as u64 + 1, poll_id, objects: vec![object] });
+                }
+            }
         }
+        // A void tells of the poll before, its claim does not.
+        for claim in &mut claims {
+            let first = claim.seq as usize - 1;
+            let of_claim = &self.commits[first..first + claim.objects.len()];
+            let rows = of_claim.iter().find(|planned| planned.commit.kind != CommitKind::Void);
+            if let (None, Some(cursor)) = (&of_claim[0].claimed_poll, rows.and_then(|rows| rows.commit.cursor.as_ref()))
+            {
+                claim.poll_id = cursor.poll_id.clone();
+            }
+        }
+        (objects, claims)
     }
 
     /// Makes the state cache and `current/` as a sync would.

@@ -33,14 +33,14 @@ async fn nothing_is_written_and_a_quick_look_reads_little() {
 
 /// A run that settles an open claim, commits a poll, and makes its caches: what was written before it, and by it.
 async fn a_run_after(open: bool) -> (Vec<Write>, Vec<Write>, Plan) {
-    let mut before = Plan::lawful();
-    let mut after = before.clone();
+    let mut after = Plan::lawful();
     if open {
         after.make_void(4);
         // Where nothing else is.
         after.commits[3].partition = super::partition(9);
-        before.commits.truncate(3);
     }
+    let before = after.clone();
+    let there = if open { 3 } else { 4 };
     // `b` is there and open, unless commit 4 removed it.
     let (known, left_open) = if open { (3, 1) } else { (2, 0) };
     let parts: [PlannedPart<'_>; 2] = [
@@ -49,11 +49,11 @@ async fn a_run_after(open: bool) -> (Vec<Write>, Vec<Write>, Plan) {
     ];
     after.poll("p3", SECOND + 1, &parts);
     let watched = Arc::new(Watched::default());
-    let lake = before.write(Store::new(watched.clone(), "watched")).await;
+    let lake = Lake::open_or_create(Store::new(watched.clone(), "watched"), identity()).await.unwrap();
+    before.write_range(&lake, 1..=there).await;
     before.add_caches(&lake).await;
-    let first = before.commits.len() + 1;
-    let earlier = watched.written().len() + usize::from(open);
-    after.write_from(&lake, first).await;
+    let earlier = watched.written().len();
+    after.write_range(&lake, there + 1..=after.commits.len()).await;
     after.add_caches(&lake).await;
     let mut writes = watched.written();
     let later = writes.split_off(earlier);

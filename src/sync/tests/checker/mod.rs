@@ -7,7 +7,7 @@
 
 mod current;
 pub(super) mod fold;
-mod log;
+pub(super) mod log;
 mod polls;
 mod quarantine;
 mod reports;

@@ -19,8 +19,9 @@ use super::{
 };
 use crate::schema::Granularity;
 
-/// The poll whose commits are being looked at.
+/// The poll whose commits are being looked at: those of one claim.
 struct Poll {
+    claim: u64,
     id: String,
     said: Arc<Said>,
     /// What was present before its first commit.
@@ -34,26 +35,25 @@ pub(super) fn replay(stage: &Stage, kind: usize, commits: &[Commit]) -> Result<F
     let mut filed = BTreeMap::new();
     let mut last_said = None;
     let mut last_observed = i64::MIN;
-    for (place, commit) in commits.iter().enumerate() {
-        let previous = place.checked_sub(1).map(|before| &commits[before]);
+    for commit in commits {
+        let before = &commits[..commit.claim as usize - 1];
         let cursor = &commit.footer["cursor"];
         if commit.is_void {
-            if previous.map_or(&Value::Null, |previous| &previous.footer["cursor"]) != cursor {
+            let said = before.iter().rfind(|before| !before.is_void);
+            if said.map_or(&Value::Null, |said| &said.footer["cursor"]) != cursor {
                 return Err(violation("a void changes nothing", commit.key.clone()));
             }
-            // What the claim's writer had left to say was not said.
-            poll = None;
             continue;
         }
         let id = cursor["poll_id"].as_str().unwrap_or_default();
-        if poll.as_ref().is_none_or(|poll| poll.id != id) {
+        if poll.as_ref().is_none_or(|poll| poll.claim != commit.claim) {
             let (number, said) = answer(stage, kind, commit)?;
             if last_said.is_some_and(|last| last >= number) {
                 let how = format!("{} has answer {number}, after answer {last_said:?}", commit.key);
                 return Err(violation("polls are committed in the order in which they were answered", how));
             }
-            if previous.is_some_and(|previous| previous.since >= said.at) {
-                let how = format!("{} was said at {} and follows {}", commit.key, said.at, commit.seq - 1);
+            if before.iter().any(|before| before.since >= said.at) {
+                let how = format!("{} was said at {} and follows {}", commit.key, said.at, commit.claim - 1);
                 return Err(violation("a poll is taken after what it follows", how));
             }
             let observed = cursor["observed_at"].as_i64().unwrap_or(i64::MIN);
@@ -62,9 +62,12 @@ pub(super) fn replay(stage: &Stage, kind: usize, commits: &[Commit]) -> Result<F
             }
             (last_said, last_observed) = (Some(number), observed);
             is_believable(&said, &state, commit)?;
-            poll = Some(Poll { id: id.to_owned(), said, before: state.clone() });
+            poll = Some(Poll { claim: commit.claim, id: id.to_owned(), said, before: state.clone() });
         }
         let Some(poll) = &poll else { continue };
+        if poll.id != id {
+            return Err(violation("a claim is of one poll", commit.key.clone()));
+        }
         rows_are_of_the_answer(kind, commit, poll)?;
         rows_are_filed(stage, kind, commit, &mut filed)?;
         fold(&mut state, &commit.rows, kind, &commit.key)?;
