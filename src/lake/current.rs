@@ -314,8 +314,8 @@ impl<'a> Projection<'a> {
         partitions: &BTreeSet<EventPartition>,
         basis: Basis<'_>,
     ) -> Result<Option<BTreeMap<String, Object>>, LakeError> {
-        let projections = stream::iter(partitions).map(|partition| self.project(*partition, &basis));
-        let mut projections = projections.buffer_unordered(PROJECTED_AT_ONCE);
+        let projections: Vec<_> = partitions.iter().map(|partition| self.project(*partition, &basis)).collect();
+        let mut projections = stream::iter(projections).buffer_unordered(PROJECTED_AT_ONCE);
         let mut projected = BTreeMap::new();
         while let Some(objects) = projections.try_next().await? {
             let Some(objects) = objects else { return Ok(None) };
