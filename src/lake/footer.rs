@@ -26,7 +26,8 @@ pub struct Commit {
     pub kind: CommitKind,
     /// Rows in the object.
     pub rows: u64,
-    /// SHA-256 of the commit before, in hexadecimal; none for the first.
+    /// SHA-256 of the commit before, in hexadecimal; none for the first. Within a diff it is what the claim promised, even if a
+    /// void came to be there.
     pub parent: Option<String>,
     /// Fingerprint of the schema that it was written with.
     pub schema: String,
@@ -66,7 +67,7 @@ pub struct Cursor {
     pub etag: Option<String>,
     /// Newest event time seen in any record, in microseconds since 1970 UTC.
     pub newest_event_time: Option<i64>,
-    /// Records that the API lists, as of this commit.
+    /// Records that the API lists, as of this commit and those before it in its diff, whether or not these came to be there.
     pub known: u64,
     /// Of these, the ones that are expected to change.
     pub open: u64,
