@@ -1,5 +1,7 @@
 //! The stages of a poll, each alone, in bytes of JSON a second: `cargo bench --bench stages [FILTER]`.
 
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that cannot be set up has nothing to measure")]
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
