@@ -457,7 +457,7 @@ pub(super) async fn commits_between(
     let Some(first) = claims.first().filter(|claim| claim.seq == after + 1) else { return Ok(None) };
     if after > 0 {
         let commit = read_commit(lake, &first.objects[0].key).await?;
-        if !commit.is_some_and(|commit| commit.parent.as_deref() == sha256) {
+        if commit.is_none_or(|commit| commit.parent.as_deref() != sha256) {
             return Ok(None);
         }
     }
