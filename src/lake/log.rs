@@ -45,8 +45,11 @@ const FOOTER_BYTES: u64 = 64 << 10;
 /// Listings of the log before a gap in it is believed.
 pub(super) const LISTINGS_MAX: u32 = 4;
 
-/// Objects of a diff that are created side by side. Each is held in memory meanwhile.
+/// Objects of a diff that are created side by side.
 const CREATES_AT_ONCE: usize = 4;
+
+/// Bytes of objects that are held in memory meanwhile, unless one alone has more.
+const HELD_BYTES_MAX: u64 = 64 << 20;
 
 /// Footers and voids that are on their way at once: they are small, and far away.
 const SMALL_AT_ONCE: usize = 16;
@@ -225,24 +228,33 @@ impl<'a> Log<'a> {
         }))
     }
 
-    /// Creates objects side by side. Where one fails or is lost, no more are begun; those on their way are waited for.
-    /// Whether all are ours.
+    /// Creates objects side by side, as many as memory has room for. Where one fails or is lost, no more are begun; those on
+    /// their way are waited for. Whether all are ours.
     async fn create_all(&self, objects: Vec<&Sealed>, confirmed: &mut impl FnMut(&Sealed)) -> Result<bool, LakeError> {
-        let mut waiting = objects.into_iter();
-        let mut creating: FuturesUnordered<_> =
-            waiting.by_ref().take(CREATES_AT_ONCE).map(|sealed| self.create(sealed)).collect();
+        let mut waiting = objects.into_iter().peekable();
+        let mut creating = FuturesUnordered::new();
+        let mut bytes_held = 0;
         let mut outcome = Ok(true);
-        while let Some(created) = creating.next().await {
-            match created {
-                Ok((sealed, Creation::Ours)) => confirmed(sealed),
-                Ok((_, Creation::Theirs(_))) => outcome = outcome.map(|_| false),
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
-            if let (Ok(true), Some(next)) = (&outcome, waiting.next()) {
+        loop {
+            let has_room = |next: &&Sealed| match creating.len() {
+                0 => true,
+                count => count < CREATES_AT_ONCE && bytes_held + next.object.size <= HELD_BYTES_MAX,
+            };
+            if let (Ok(true), Some(next)) = (&outcome, waiting.next_if(has_room)) {
+                bytes_held += next.object.size;
                 creating.push(self.create(next));
+                continue;
+            }
+            match creating.next().await {
+                None => return outcome,
+                Some(Ok((sealed, Creation::Ours))) => {
+                    bytes_held -= sealed.object.size;
+                    confirmed(sealed);
+                }
+                Some(Ok((_, Creation::Theirs(_)))) => outcome = outcome.map(|_| false),
+                Some(Err(error)) => outcome = outcome.and(Err(error)),
             }
         }
-        outcome
     }
 
     async fn create<'s>(&self, sealed: &'s Sealed) -> Result<(&'s Sealed, Creation), LakeError> {

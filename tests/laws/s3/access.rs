@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Place, World};
 use crate::support::{
     duckdb::DuckDb,
-    program::Synced,
+    program::{Synced, program_on, run},
     s3::{
         Options, REGION, S3,
         bucket::Verb,
@@ -215,5 +215,11 @@ fn every_listing_of_some_length_has_pages_and_nothing_is_asked_that_need_not_be(
     let writes: Vec<_> = quiet.iter().filter(|seen| seen.verb.writes()).collect();
     assert!(writes.is_empty(), "a sync that finds nothing new writes nothing: {writes:?}");
     let log = quiet.iter().filter(|seen| seen.verb == Verb::List && seen.key.starts_with("meta/withdrawals/log"));
-    assert!(log.count() >= 3, "eight claims are listed by three");
+    assert_eq!(log.count(), 1, "claims that are known are not listed");
+    let before = place.s3.seen().len();
+    let status = run(&mut program_on(&place.s3.location(), place.folder.path(), "status"));
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    let looks = place.s3.seen().split_off(before);
+    let commits = looks.iter().filter(|seen| seen.verb == Verb::List && seen.key.starts_with("changes/withdrawals"));
+    assert!(commits.count() >= 3, "eight commits are listed by three");
 }
