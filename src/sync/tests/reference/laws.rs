@@ -196,6 +196,34 @@ fn a_record_that_does_not_fit_keeps_its_last_good_version_and_stands_but_once() 
     }
 }
 
+/// So far from what is expected that all elements are indexed, a record is not taken for known a second time.
+#[test]
+fn in_another_order_a_record_that_stands_twice_is_found_all_the_same() {
+    let write = |number: u32, version: u32, style: u64, flaw: Option<Flaw>| {
+        Record { number, version, style, flaw }.write(Kind::ShortDeposits)
+    };
+    let whole: Vec<_> = (0..3_000).map(|number| write(number, 0, 0, None)).collect();
+    let reversed: Vec<_> = whole.iter().rev().cloned().collect();
+    let rotated = [&whole[1_500..], &whole[..1_500]].concat();
+    let spread: Vec<_> = (0..3_000).map(|nth| whole[nth * 1_009 % 3_000].clone()).collect();
+    let ground = Ground::new();
+    for (order, twice) in [&reversed, &rotated, &spread].into_iter().flat_map(|o| [0, 40, 1_700].map(|t| (o, t))) {
+        let mut pair = Pair::new(&ground, "deposits");
+        let mut take = |elements: &[String]| pair.poll(&body(elements), &[1 << 16], Habits::default()).unwrap();
+        take(&whole).unwrap();
+        for place in [0, 1_200, 2_000, 3_000] {
+            let mut with = |record: String| take(&[&order[..place], &[record], &order[place..]].concat());
+            assert_eq!(with(write(twice, 1, 0, None)), Err(Refused::Contradiction));
+            assert_eq!(with(write(twice, 1, 0, Some(Flaw::WrongType))), Err(Refused::Contradiction));
+            // Only the last of the polls is believed, and the next finds its order.
+            let same = [0, 9].map(|style| write(twice, 0, style, None));
+            let found = with(same[usize::from(place == 1_200)].clone()).unwrap();
+            assert_eq!((found.as_known, found.repeated), (3_000, 1), "record {twice} again at {place}");
+            take(&whole).unwrap();
+        }
+    }
+}
+
 /// So many records wait that they are placed before the body has ended.
 #[test]
 fn both_ways_agree_where_more_records_are_new_than_may_wait() {
