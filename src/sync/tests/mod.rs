@@ -11,6 +11,8 @@
 //!   └─ checker                        the laws, in the end
 //! ```
 //!
+//! Beside it, `reference` compares the reading of a poll with a plain way of it.
+//!
 //! `LUMETRADE_TEST_SEEDS` says how many seeds are simulated, `LUMETRADE_TEST_SEED` which is the first.
 
 mod api;
@@ -22,6 +24,7 @@ mod lists;
 mod plan;
 mod process;
 mod random;
+mod reference;
 mod replay;
 mod rows;
 mod runs;
