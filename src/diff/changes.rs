@@ -256,6 +256,10 @@ impl Diff {
             Some(_) => return Err(conflict(slice)),
             None => {}
         }
+        // One that waits was a row: its known record may have come near only since.
+        if self.unplaced.find(key).is_some() {
+            return Err(conflict(slice));
+        }
         if let Some((position, record)) = self.find_near(key)? {
             self.window.pass(position);
             self.listed.insert(position);
@@ -626,6 +630,17 @@ mod tests {
         assert_eq!((conclusion.tally.removed, conclusion.tally.rejected), (0, 2));
         let after: Vec<_> = known_after(conclusion).records().map(|record| record.unwrap()).collect();
         assert_eq!(after, [record(1, 101), record(2, 102)]);
+    }
+
+    #[test]
+    fn a_rejected_record_contradicts_one_of_its_key_that_waits() {
+        let values: Vec<_> = (1..=600).map(|n| (u128::from(n), 100 + n)).collect();
+        let mut diff = diff(known(&values));
+        assert_eq!(classify(&mut diff, sighting(600, 700)), Verdict::Waits, "its place is far");
+        for (_, value) in &values[..599] {
+            assert!(diff.recognize(value * 10).unwrap());
+        }
+        assert!(is_conflict(diff.reject(Some(600), slice(5))), "though its place is near by then");
     }
 
     /// Keys that no order of a few is near to, so that the window and the index both have work.

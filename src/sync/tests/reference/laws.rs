@@ -211,7 +211,7 @@ fn in_another_order_a_record_that_stands_twice_is_found_all_the_same() {
         let mut pair = Pair::new(&ground, "deposits");
         let mut take = |elements: &[String]| pair.poll(&body(elements), &[1 << 16], Habits::default()).unwrap();
         take(&whole).unwrap();
-        for place in [0, 1_200, 2_000, 3_000] {
+        for place in [0, 1_200, 3_000] {
             let mut with = |record: String| take(&[&order[..place], &[record], &order[place..]].concat());
             assert_eq!(with(write(twice, 1, 0, None)), Err(Refused::Contradiction));
             assert_eq!(with(write(twice, 1, 0, Some(Flaw::WrongType))), Err(Refused::Contradiction));
