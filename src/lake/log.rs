@@ -249,7 +249,9 @@ impl<'a> Log<'a> {
                     confirmed(sealed);
                 }
                 Some(Ok((_, Creation::Theirs(_)))) => outcome = outcome.map(|_| false),
-                Some(Err(error)) => outcome = outcome.and(Err(error)),
+                // That one may be there after all is not to be hidden by another's failure.
+                Some(Err(_)) if matches!(outcome, Err(LakeError::OutcomeUnknown { .. })) => {}
+                Some(Err(error)) => outcome = Err(error),
             }
         }
     }
