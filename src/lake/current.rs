@@ -21,10 +21,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed, claim,
+    commits::{CommitObject, commits_between},
     defect::{Defect, has},
     fold::Fold,
     layout::Layout,
-    log::{CommitObject, commits_between},
     parquet_file::{self, Content, Writer, Written},
     spool::Spool,
     store::Listed,

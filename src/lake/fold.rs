@@ -19,7 +19,7 @@ use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
-use super::{Head, Lake, LakeError, layout::Layout, log::commits_of, parquet_file};
+use super::{Head, Lake, LakeError, commits::commits_of, layout::Layout, parquet_file};
 use crate::{
     decode::{Operation, Seed, key_hash},
     schema::{EventPartition, Resource},

@@ -12,6 +12,7 @@
 
 mod bucket;
 mod claim;
+mod commits;
 mod current;
 pub(crate) mod defect;
 mod draft;

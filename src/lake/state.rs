@@ -20,9 +20,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError, claim,
+    commits::{CommitObject, commits_between},
     defect::{Defect, has},
     layout::Layout,
-    log::{CommitObject, commits_between},
     parquet_file,
 };
 use crate::{

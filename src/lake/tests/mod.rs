@@ -18,8 +18,8 @@ use object_store::memory::InMemory;
 use self::faulty::{Fault, FaultyStore};
 use super::{
     Commit, CommitKind, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection,
-    Quarantine, Quarantined, SealedDiff, Store, fold::Fold, last_rows, layout::Layout, load_known, log::read_commit,
-    parquet_file, save_known,
+    Quarantine, Quarantined, SealedDiff, Store, commits::read_commit, fold::Fold, last_rows, layout::Layout,
+    load_known, parquet_file, save_known,
 };
 use crate::{
     decode::{Decoder, Operation, Zone, key_hash},

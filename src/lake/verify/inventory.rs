@@ -14,7 +14,8 @@ use super::{
     super::{
         CommitKind, LakeError,
         claim::{self, Claim, ClaimedObject},
-        log::{LISTINGS_MAX, read_commit},
+        commits::read_commit,
+        log::LISTINGS_MAX,
         store::Listed,
     },
     Law, READS_AT_ONCE, Scope, Verification, damage,

@@ -12,8 +12,8 @@ use super::{
     super::{
         Commit, CommitKind, LakeError,
         claim::ClaimedObject,
+        commits::{commit_of, read_commit},
         footer::COMMIT_KEY,
-        log::{commit_of, read_commit},
         parquet_file::{self, Content},
     },
     Depth, Law, Scope, Verification, damage,
