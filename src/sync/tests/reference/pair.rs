@@ -11,7 +11,7 @@ use crate::{
     decode::{Decoder, Zone},
     diff::{Conclusion, Known, KnownRecord},
     error::Error,
-    lake::{self, Drafts, Head, Identity, Lake, PollFacts, RowCounts, Store},
+    lake::{self, Drafts, Head, Identity, Lake, PollFacts, RowCounts, SealedDiff, Store},
     record::Body,
     schema::{Granularity, Resource, Schemas},
     sync::{
@@ -164,10 +164,10 @@ impl<'g> Pair<'g> {
 
     fn save(&mut self, known: Vec<KnownRecord>) -> Result<(), String> {
         let seq = self.head.seq + 1;
-        self.head = Head { seq, sha256: Some(format!("{seq:064x}")), cursor: None };
+        self.head = Head { seq, claim: seq, sha256: Some(format!("{seq:064x}")), cursor: None };
         let Ground { runtime, lake, .. } = self.ground;
         let records = known.into_iter().map(Ok);
-        let saved = runtime.block_on(lake::save_known(lake, &self.decoder(), &self.head, records, &spool()));
+        let saved = runtime.block_on(lake::save_known(lake, &self.decoder(), &self.head, records));
         saved.map_err(|error| error.to_string())
     }
 
@@ -197,7 +197,7 @@ fn drafted(drafts: Drafts, body: Body) -> Result<(u64, u64, u64), String> {
     let add = |(added, changed, removed), counts: RowCounts| {
         (added + counts.added, changed + counts.changed, removed + counts.removed)
     };
-    Ok(sealed.iter().map(|object| object.counts).fold((0, 0, 0), add))
+    Ok(sealed.iter().flat_map(SealedDiff::objects).map(|object| object.counts).fold((0, 0, 0), add))
 }
 
 /// What the fast way found, in the plain one's terms.
