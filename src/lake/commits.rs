@@ -76,14 +76,23 @@ async fn claims_covering(lake: &Lake, layout: &Layout, first: u64, last: u64) ->
     Err(LakeError::damaged(&layout.log(), problem))
 }
 
-/// All commits of a partition up to number `up_to`, in order, as a listing of its folder shows them.
+/// All commits of a partition up to number `up_to`, in order, as a listing of its folder shows them. A disk that
+/// fails for a moment leaves a file out of one: so it is believed when the next is the same.
 pub(super) async fn commits_of(
     lake: &Lake,
     layout: &Layout,
     partition: EventPartition,
     up_to: u64,
 ) -> Result<Vec<(u64, String)>, LakeError> {
-    let listed = lake.store.list(&layout.commits_of(partition)).await?;
+    let folder = layout.commits_of(partition);
+    let mut listed = lake.store.list(&folder).await?;
+    for _ in 1..LISTINGS_MAX {
+        let again = lake.store.list(&folder).await?;
+        if again == listed {
+            break;
+        }
+        listed = again;
+    }
     let mut commits: Vec<(u64, String)> = listed
         .into_iter()
         .filter_map(|object| {
