@@ -5,8 +5,8 @@ Usage: python3 benches/growth.py [--records 10000 --records 100000 ...] [--limit
 
 Builds the release binary, makes trades with a fill each while they are served over loopback, and runs for each number of records a first
 load, a quiet poll, polls with one in a thousand and one in ten records changed, and one of a body in another order, each as
-a process of its own. Time and peak memory are the operating system's own accounting of the process (wait4); the time until
-the body was received by `curl`, which includes making it, stands beside them. Exits with 1 if a peak is above the limit, or
+a process of its own. Time and peak memory are the operating system's own accounting of the process (wait4); the time in which
+`curl` receives such a body, which is mostly that of making it, stands beside them. Exits with 1 if a peak is above the limit, or
 a poll did not find exactly what was changed.
 """
 
@@ -101,11 +101,12 @@ def measure(binary, url, count):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lumetrade-growth-"))
     peaks, before = [], set()
     try:
+        Trades.count, Trades.changed_every, Trades.shuffled = count, 0, False
+        receiving = time.monotonic()
+        subprocess.run(["curl", "--silent", "--fail", "--output", "/dev/null", f"{url}/x"], check=True)
+        receiving = time.monotonic() - receiving
         for name, changed_every, shuffled in POLLS:
-            Trades.count, Trades.changed_every, Trades.shuffled = count, changed_every, shuffled
-            receiving = time.monotonic()
-            subprocess.run(["curl", "--silent", "--fail", "--output", "/dev/null", f"{url}/x"], check=True)
-            receiving = time.monotonic() - receiving
+            Trades.changed_every, Trades.shuffled = changed_every, shuffled
             wall, usage, report, store = sync(binary, url, folder / "lake")
             changed = set(range(0, count, changed_every)) if changed_every else set()
             found = (report["added"], report["changed"])

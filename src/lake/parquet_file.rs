@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
@@ -99,7 +99,7 @@ fn profile(schema: &Schema) -> Result<WriterProperties, ParquetError> {
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("lumetrade-export ", env!("CARGO_PKG_VERSION")).to_owned());
-    for (path, leaf) in leaves(schema.fields(), &[]) {
+    for (path, leaf) in schema.fields().iter().flat_map(|field| leaves(field, Vec::new())) {
         let column = ColumnPath::new(path);
         if is_distinct(leaf) {
             properties = properties.set_column_dictionary_enabled(column.clone(), false);
@@ -111,21 +111,17 @@ fn profile(schema: &Schema) -> Result<WriterProperties, ParquetError> {
     Ok(properties.build())
 }
 
-/// The columns as Parquet has them: those within lists too, each with its path.
-fn leaves<'f>(fields: &'f Fields, path: &[String]) -> Vec<(Vec<String>, &'f Field)> {
-    let leaves = fields.iter().flat_map(|field| {
-        let path = [path, std::slice::from_ref(field.name())].concat();
-        match field.data_type() {
-            DataType::List(element) => match element.data_type() {
-                DataType::Struct(fields) => {
-                    leaves(fields, &[path, vec!["list".to_owned(), element.name().clone()]].concat())
-                }
-                _ => vec![([path, vec!["list".to_owned(), element.name().clone()]].concat(), element.as_ref())],
-            },
-            _ => vec![(path, field.as_ref())],
+/// The columns of a field as Parquet has them, each with its path: those of a list's elements too.
+fn leaves(field: &Field, mut path: Vec<String>) -> Vec<(Vec<String>, &Field)> {
+    path.push(field.name().clone());
+    match field.data_type() {
+        DataType::List(element) => {
+            path.push("list".to_owned());
+            leaves(element, path)
         }
-    });
-    leaves.collect()
+        DataType::Struct(fields) => fields.iter().flat_map(|field| leaves(field, path.clone())).collect(),
+        _ => vec![(path, field)],
+    }
 }
 
 /// Whether values hardly repeat: identifiers, amounts and times, but for those that are ours and the same all over a commit.

@@ -28,6 +28,8 @@ fn codes(fault: &Fault) -> &'static [i32] {
     use Class::{Cache, Get, List};
     use What::{Conflict, PreconditionFailed, Reset, SlowDown, TooManyRequests};
     match (fault.class, fault.what) {
+        // A read of what only says where to begin can be done without.
+        (Get, Conflict | PreconditionFailed) if fault.times == 1 => &[0, 74],
         // A read knows no conflict: whoever answers so is not asked again.
         (List | Get, Conflict | PreconditionFailed) => &[74],
         // What can be rebuilt is left to the next sync after three attempts, unless the server asks for patience.
