@@ -37,8 +37,9 @@ use crate::support::{
 const WORKERS: usize = 3;
 /// Cases between two looks of DuckDB.
 const BATCH: usize = 240;
-/// Runs that may miss their point before it counts as unreachable.
-const ATTEMPTS: u32 = 3;
+/// Runs that may miss their point before it counts as unreachable: partitions are projected side by side, so that not every
+/// run reads its temporary files in the same order.
+const ATTEMPTS: u32 = 12;
 /// What a sync may say of an error of the disk: nothing, that the store failed, that an outcome is unknown.
 const CODES: [i32; 3] = [0, 74, 79];
 /// The probe of a new lake makes hundreds of equal calls, on its own paths, which are other ones each time, and on the folders
