@@ -59,6 +59,8 @@ pub(super) fn simulate(seed: u64, defect: Option<Defect>) -> Verdict {
         let violation = stage.violation().or(broken);
         let figures = std::mem::take(&mut *stage.figures());
         let trace = std::mem::take(&mut *stage.trace());
+        // Each of them holds on to the stage.
+        drop(std::mem::take(&mut *stage.runs()));
         Verdict { seed, plan, violation, figures, trace }
     })
 }
