@@ -3,11 +3,11 @@
 
 Usage: python3 benches/growth.py [--records 10000 --records 100000 ...] [--limit-mib MIB]
 
-Builds the release binary, makes trades with a fill each while they are served over loopback, and runs for each number of records a first
-load, a quiet poll, polls with one in a thousand and one in ten records changed, and one of a body in another order, each as
-a process of its own. Time and peak memory are the operating system's own accounting of the process (wait4); the time in which
-`curl` receives such a body, which is mostly that of making it, stands beside them. Exits with 1 if a peak is above the limit, or
-a poll did not find exactly what was changed.
+Builds the release binary, makes trades with a fill each while they are served over loopback, and runs for each number of
+records a first load, a quiet poll, polls with one in a thousand and one in ten records changed, and one of a body in another
+order, each as a process of its own. Time and peak memory are the operating system's own accounting of the process (wait4);
+the time in which `curl` receives such a body, which is mostly that of making it, stands beside them. Exits with 1 if a peak
+is above the limit, or a poll did not find exactly what was changed.
 """
 
 import argparse
@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+
+from compare.run import measure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORDS = [10_000, 100_000, 1_000_000, 10_000_000]
@@ -93,32 +94,29 @@ def main():
 
     print("| records | poll | body MB | receiving s | wall s | CPU s | peak MiB | objects written | store requests |")
     print("|---|---|---|---|---|---|---|---|---|")
-    worst = max(measure(binary, url, count) for count in args.records or RECORDS)
+    worst = max(poll_each(binary, url, count) for count in args.records or RECORDS)
     sys.exit(worst > args.limit_mib)
 
 
-def measure(binary, url, count):
+def poll_each(binary, url, count):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lumetrade-growth-"))
     peaks, before = [], set()
     try:
         Trades.count, Trades.changed_every, Trades.shuffled = count, 0, False
-        receiving = time.monotonic()
-        subprocess.run(["curl", "--silent", "--fail", "--output", "/dev/null", f"{url}/x"], check=True)
-        receiving = time.monotonic() - receiving
+        receiving, _ = measure(["curl", "--silent", "--fail", "--output", "/dev/null", f"{url}/x"])
         for name, changed_every, shuffled in POLLS:
             Trades.changed_every, Trades.shuffled = changed_every, shuffled
-            wall, usage, report, store = sync(binary, url, folder / "lake")
+            run, report, store = sync(binary, url, folder / "lake")
             changed = set(range(0, count, changed_every)) if changed_every else set()
             found = (report["added"], report["changed"])
             if found != (count if name == "first load" else 0, len(changed ^ before)):
                 sys.exit(f"{name} of {count} records: found {found}")
             before = changed
-            peaks.append(usage.ru_maxrss / 1024)
-            cpu = usage.ru_utime + usage.ru_stime
+            peaks.append(run.peak_mib)
             body = report["body_bytes"] / 1e6
             print(
-                f"| {count:,} | {name} | {body:,.0f} | {receiving:.2f} | {wall:.2f} | {cpu:.2f} | {peaks[-1]:.0f} "
-                f"| {store['objects']:,} | {store['requests']:,} |",
+                f"| {count:,} | {name} | {body:,.0f} | {receiving.wall:.2f} | {run.wall:.2f} | {run.cpu:.2f} "
+                f"| {run.peak_mib:.0f} | {store['objects']:,} | {store['requests']:,} |",
                 flush=True,
             )
         return max(peaks)
@@ -129,17 +127,10 @@ def measure(binary, url, count):
 def sync(binary, url, lake):
     credentials = {"LUMETRADE_API_KEY": "k", "LUMETRADE_API_SECRET": "s", "NO_COLOR": "1"}
     command = [binary, "-v", "sync", "--base-url", url, "--lake", lake, "--resource", "trades", "--json"]
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **credentials}
-    )
-    output, log = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - began
-    if status != 0:
-        sys.exit(f"the sync failed: {output}{log}")
-    store = dict(re.findall(r"(requests|objects)=(\d+)", log))
-    return wall, usage, json.loads(output.splitlines()[0]), {name: int(value) for name, value in store.items()}
+    run, output = measure(command, stderr=subprocess.STDOUT, env={**os.environ, **credentials})
+    report = next(line for line in output.splitlines() if line.startswith("{"))
+    store = dict(re.findall(r"(requests|objects)=(\d+)", output))
+    return run, json.loads(report), {name: int(value) for name, value in store.items()}
 
 
 if __name__ == "__main__":

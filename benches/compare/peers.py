@@ -54,13 +54,12 @@ def connect():
     return connection
 
 
-def copy(query, folder, connection=None):
-    connection = connection or connect()
+def copy(connection, query, folder):
     connection.execute(f"COPY ({query}) TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (event_month))")
 
 
 def duckdb_load(body, folder):
-    copy(select(body, "VARCHAR"), folder)
+    copy(connect(), select(body, "VARCHAR"), folder)
 
 
 def duckdb_load_both(body, folder):
@@ -68,9 +67,9 @@ def duckdb_load_both(body, folder):
     connection = connect()
     connection.execute(f"CREATE TEMP TABLE trades AS {select(body, 'VARCHAR')}")
     pathlib.Path(folder).mkdir(parents=True)
-    copy("FROM trades", f"{folder}/trades", connection)
+    copy(connection, "FROM trades", f"{folder}/trades")
     fills = "SELECT transaction_id AS trade_id, unnest(fills, recursive := true), event_month FROM trades"
-    copy(fills, f"{folder}/trade_fills", connection)
+    copy(connection, fills, f"{folder}/trade_fills")
 
 
 def duckdb_changes(body, known, folder):
@@ -79,7 +78,7 @@ def duckdb_changes(body, known, folder):
         SELECT polled.* FROM ({select(body, "VARCHAR")}) polled
         ANTI JOIN (SELECT * FROM read_parquet('{known}/**/*.parquet', hive_partitioning = true)) known
         ON {" AND ".join(f"polled.{name} IS NOT DISTINCT FROM known.{name}" for name in names())}"""
-    copy(query, folder)
+    copy(connect(), query, folder)
 
 
 def names():

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Lake, LakeError, layout::Layout};
 
-/// Claims that are read at once: they are small, and far away.
-const READS_AT_ONCE: usize = 16;
+/// Claims, footers and voids that are on their way at once: they are small, and far away.
+pub(super) const SMALL_AT_ONCE: usize = 16;
 
 /// A claim, as in `meta/<resource>/log/<seq>.json`. Created before its objects, and never deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +142,7 @@ pub(super) async fn read_all(
         let claim = read(lake, layout, seq).await?;
         claim.map(|claim| (seq, claim)).ok_or_else(|| LakeError::damaged(&layout.claim(seq), "is missing"))
     };
-    stream::iter(numbers).map(read).buffer_unordered(READS_AT_ONCE).try_collect().await
+    stream::iter(numbers).map(read).buffer_unordered(SMALL_AT_ONCE).try_collect().await
 }
 
 /// The claim that has a number among its own, if there is one that is made after number `after`.

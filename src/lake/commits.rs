@@ -67,8 +67,9 @@ async fn claims_covering(lake: &Lake, layout: &Layout, first: u64, last: u64) ->
         numbers.retain(|number| *number <= last);
         let claims: Vec<Claim> = claim::read_all(lake, layout, numbers).await?.into_values().collect();
         let is_gapless = claims.windows(2).all(|pair| pair[0].next() == pair[1].seq);
-        let covers = |claims: &[Claim]| Some((claims.first()?.seq <= first) && claims.last()?.last() >= last);
-        if is_gapless && covers(&claims) == Some(true) {
+        let begins = claims.first().is_some_and(|claim| claim.seq <= first);
+        let ends = claims.last().is_some_and(|claim| claim.last() >= last);
+        if is_gapless && begins && ends {
             return Ok(claims);
         }
     }

@@ -11,10 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OnceCell};
 use xxhash_rust::xxh3::xxh3_128;
@@ -28,11 +26,9 @@ use super::{
     parquet_file::{self, Content, Writer, Written},
     spool::Spool,
     store::Listed,
+    table_files::TableFiles,
 };
-use crate::{
-    decode::flatten,
-    schema::{EventPartition, Resource, Table, TableRows},
-};
+use crate::schema::{EventPartition, Resource, Table, TableRows};
 
 /// Objects up to this size are replaced in one request, which can have a condition.
 const CONDITIONAL_BYTES_MAX: u64 = 64 << 20;
@@ -374,12 +370,9 @@ impl<'a> Projection<'a> {
         let commits = commits.into_iter().map(|commit| commit.key).collect();
         let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let _encoding = self.encoding.lock().await;
-        let mut writers = self.writers(&self.tables, spool)?;
-        fold.present_rows(|rows| {
-            self.tables.iter().zip(&mut writers).try_for_each(|(table, writer)| self.write(&rows, table, writer))
-        })
-        .await?;
-        self.close(writers)
+        let mut files = self.begin(&self.tables, spool)?;
+        fold.present_rows(|rows| files.write(&rows)).await?;
+        self.close(files)
     }
 
     /// The same of a partition's only commit: its rows are all there is, so that its object can stand in both layers. `None`
@@ -400,33 +393,22 @@ impl<'a> Projection<'a> {
         }
         let mut written = vec![object];
         let _encoding = self.encoding.lock().await;
-        let mut writers = self.writers(lists, spool)?;
-        if !writers.is_empty() {
+        let mut files = self.begin(lists, spool)?;
+        if !lists.is_empty() {
             for rows in content.batches(None)? {
-                let rows = rows?;
-                for (table, writer) in lists.iter().zip(&mut writers) {
-                    self.write(&rows, table, writer).map_err(|error| LakeError::spool(&error))?;
-                }
+                files.write(&rows?).map_err(|error| LakeError::spool(&error))?;
             }
         }
-        written.extend(self.close(writers)?);
+        written.extend(self.close(files)?);
         Ok(Some(written))
     }
 
-    fn writers(&self, tables: &[Table], spool: &Spool) -> Result<Vec<Writer>, LakeError> {
-        let writers = tables.iter().map(|table| Writer::new(table.schema.clone(), spool.begin()));
-        writers.collect::<Result<_, _>>().map_err(|error| LakeError::spool(&error))
+    fn begin<'t>(&'t self, tables: &'t [Table], spool: &Spool) -> Result<TableFiles<'t>, LakeError> {
+        TableFiles::begin(self.resource, tables, spool).map_err(|error| LakeError::spool(&error))
     }
 
-    fn write(&self, rows: &RecordBatch, table: &Table, writer: &mut Writer) -> Result<(), ParquetError> {
-        match table.rows {
-            TableRows::Records => writer.write(rows),
-            TableRows::Elements(list) => writer.write(&flatten(rows, self.resource, list, &table.schema)?),
-        }
-    }
-
-    fn close(&self, writers: Vec<Writer>) -> Result<Vec<Written>, LakeError> {
-        writers.into_iter().map(|writer| close(writer, &self.lake.identity.id)).collect()
+    fn close(&self, files: TableFiles<'_>) -> Result<Vec<Written>, LakeError> {
+        files.into_files().into_iter().map(|file| close(file, &self.lake.identity.id)).collect()
     }
 
     /// Replaces an object, where the store can only if it is still the one that was `seen`.

@@ -11,11 +11,8 @@ use std::{
 use arrow_array::RecordBatch;
 use parquet::errors::ParquetError;
 
-use super::{LakeError, parquet_file::Writer, spool::Spool};
-use crate::{
-    decode::flatten,
-    schema::{Resource, Table, TableRows},
-};
+use super::{LakeError, parquet_file::Writer, spool::Spool, table_files::TableFiles};
+use crate::schema::{Resource, Table};
 
 /// Batches that wait.
 const WAITING_MAX: usize = 4;
@@ -89,51 +86,46 @@ fn encode(
     spool: &Spool,
     jobs: Receiver<Job>,
 ) -> Result<Vec<Files>, ParquetError> {
-    let mut objects: Vec<Object> = Vec::new();
+    let mut objects: Vec<Object<'_>> = Vec::new();
     for (now, job) in jobs.into_iter().enumerate() {
         match job {
             Job::Begin => {
-                let files = tables.iter().map(|table| Writer::new(table.schema.clone(), spool.begin()));
-                objects.push(Object { files: files.collect::<Result<_, _>>()?, memory_bytes: 0, written_at: now });
+                let files = TableFiles::begin(resource, tables, spool)?;
+                objects.push(Object { files, memory_bytes: 0, written_at: now });
             }
             Job::Write(object, rows) => {
                 let object = &mut objects[object];
-                for (table, file) in tables.iter().zip(&mut object.files) {
-                    match table.rows {
-                        TableRows::Records => file.write(&rows)?,
-                        TableRows::Elements(list) => file.write(&flatten(&rows, resource, list, &table.schema)?)?,
-                    }
-                }
+                object.files.write(&rows)?;
                 object.written_at = now;
-                object.memory_bytes = object.files.iter().map(Writer::memory_bytes).sum();
+                object.memory_bytes = object.files.memory_bytes();
                 keep_within_memory(&mut objects, now)?;
             }
             Job::Flush(object) => objects[object].flush()?,
         }
     }
-    Ok(objects.into_iter().map(|object| object.files).collect())
+    Ok(objects.into_iter().map(|object| object.files.into_files()).collect())
 }
 
 /// An object that is being encoded.
-struct Object {
-    files: Files,
+struct Object<'t> {
+    files: TableFiles<'t>,
     /// Held for its open row groups.
     memory_bytes: usize,
     /// Number of the job that last wrote to it.
     written_at: usize,
 }
 
-impl Object {
+impl Object<'_> {
     fn flush(&mut self) -> Result<(), ParquetError> {
         self.memory_bytes = 0;
-        self.files.iter_mut().try_for_each(Writer::flush)
+        self.files.flush()
     }
 }
 
 /// Ends the row groups of the object that holds most, once all hold too much, and of those that nothing has come for in a
 /// long time: a compressor for each column, which is not counted, is kept as long as a row group is open.
-fn keep_within_memory(objects: &mut [Object], now: usize) -> Result<(), ParquetError> {
-    let is_idle = |object: &&mut Object| object.memory_bytes > 0 && now - object.written_at > IDLE_JOBS_MAX;
+fn keep_within_memory(objects: &mut [Object<'_>], now: usize) -> Result<(), ParquetError> {
+    let is_idle = |object: &&mut Object<'_>| object.memory_bytes > 0 && now - object.written_at > IDLE_JOBS_MAX;
     objects.iter_mut().filter(is_idle).try_for_each(Object::flush)?;
     let held: usize = objects.iter().map(|object| object.memory_bytes).sum();
     match objects.iter_mut().max_by_key(|object| object.memory_bytes) {

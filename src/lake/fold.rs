@@ -81,8 +81,8 @@ impl<'a> Fold<'a> {
     ) -> Result<(), LakeError> {
         if let Some((key, file)) = self.base.take() {
             let stands =
-                |batch: &RecordBatch, row| self.key(batch, row).is_none_or(|key| !self.last.contains_key(&key));
-            self.read(&key, file, |_, batch, row| stands(batch, row), &mut each)?;
+                |_, batch: &RecordBatch, row| self.key(batch, row).is_none_or(|key| !self.last.contains_key(&key));
+            self.read(&key, file, stands, &mut each)?;
         }
         let needed: HashSet<usize> =
             self.last.values().filter(|place| !place.removed).map(|place| place.commit).collect();

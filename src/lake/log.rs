@@ -28,7 +28,7 @@ use futures::{StreamExt, TryStreamExt, stream, stream::FuturesUnordered};
 
 use super::{
     Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed, SealedDiff,
-    claim::{self, Claim, ClaimedObject},
+    claim::{self, Claim, ClaimedObject, SMALL_AT_ONCE},
     commits::read_commit,
     defect::{Defect, has},
     draft,
@@ -47,9 +47,6 @@ const CREATES_AT_ONCE: usize = 4;
 
 /// Bytes of objects that are held in memory meanwhile, unless one alone has more.
 const HELD_BYTES_MAX: u64 = 64 << 20;
-
-/// Footers and voids that are on their way at once: they are small, and far away.
-const SMALL_AT_ONCE: usize = 16;
 
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

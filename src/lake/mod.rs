@@ -31,6 +31,7 @@ mod spool;
 mod state;
 mod status;
 mod store;
+mod table_files;
 #[cfg(test)]
 mod tests;
 mod traffic;

@@ -75,7 +75,8 @@ const MUST_HAPPEN: [&str; 51] = [
     "writes whose acknowledgement was lost",
 ];
 
-fn variable(name: &str, default: u64) -> u64 {
+/// A number from the environment.
+pub(super) fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
 

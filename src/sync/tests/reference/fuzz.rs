@@ -19,7 +19,7 @@ use super::{
     pair::{Ground, Habits, Pair},
     plain::{Findings, Refused},
 };
-use crate::sync::tests::random::Random;
+use crate::sync::tests::{random::Random, seeds::variable};
 
 /// Between two bodies.
 const SEPARATOR: u8 = 0x1e;
@@ -172,10 +172,6 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
         entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect();
     corpus.sort();
     corpus
-}
-
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
 
 /// Seconds that the corpus is mutated unless the environment asks for more.
