@@ -19,6 +19,8 @@ const FOOTER_BYTES: u64 = 64 << 10;
 /// A commit's object as its claim has it: where a void took its place, that is found when it is read.
 #[derive(Debug, Clone)]
 pub(super) struct CommitObject {
+    /// Number of its claim: the objects of one hold different records.
+    pub claim: u64,
     pub partition: EventPartition,
     pub key: String,
     pub sha256: String,
@@ -44,10 +46,10 @@ pub(super) async fn commits_between(
             return Ok(None);
         }
     }
-    let objects = claims.into_iter().flat_map(|claim| claim.objects);
-    let commits = objects.filter_map(|ClaimedObject { key, sha256, .. }| {
+    let objects = claims.into_iter().flat_map(|claim| claim.objects.into_iter().map(move |object| (claim.seq, object)));
+    let commits = objects.filter_map(|(claim, ClaimedObject { key, sha256, .. })| {
         let (partition, seq) = layout.parse_commit(&key)?;
-        (seq <= head.seq).then_some(CommitObject { partition, key, sha256 })
+        (seq <= head.seq).then_some(CommitObject { claim, partition, key, sha256 })
     });
     Ok(Some(commits.collect()))
 }

@@ -7,7 +7,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +20,7 @@ use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed, claim,
     commits::{CommitObject, commits_between},
     defect::{Defect, has},
-    fold::Fold,
+    fold::{Fold, Input},
     layout::Layout,
     parquet_file::{self, Content, Writer, Written},
     spool::Spool,
@@ -364,9 +363,18 @@ impl<'a> Projection<'a> {
     async fn fold(
         &self,
         base: Option<(String, File)>,
-        commits: Vec<CommitObject>,
+        mut commits: Vec<CommitObject>,
         spool: &Spool,
     ) -> Result<Vec<Written>, LakeError> {
+        let base = match base {
+            Some((key, file)) => vec![Input { key, kept: Some(file) }],
+            // Nothing was removed before there was anything.
+            None => {
+                let first = commits.first().map(|first| first.claim);
+                let later = commits.iter().position(|commit| Some(commit.claim) != first).unwrap_or(commits.len());
+                commits.drain(..later).map(|commit| Input { key: commit.key, kept: None }).collect()
+            }
+        };
         let commits = commits.into_iter().map(|commit| commit.key).collect();
         let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let _encoding = self.encoding.lock().await;
@@ -412,11 +420,10 @@ impl<'a> Projection<'a> {
     }
 
     /// Replaces an object, where the store can only if it is still the one that was `seen`.
-    async fn replace(&self, key: &str, mut written: Written, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
+    async fn replace(&self, key: &str, written: Written, seen: Option<&str>) -> Result<Option<Object>, LakeError> {
         let replacement = if self.replaces_on_condition() && written.size <= CONDITIONAL_BYTES_MAX {
-            let mut bytes = Vec::with_capacity(written.size as usize);
-            written.content.read_to_end(&mut bytes).map_err(|error| LakeError::spool(&error))?;
-            self.lake.store.replace_if(key, bytes.into(), seen).await?
+            let held = self.lake.store.hold(key, written.content, written.size).await?;
+            self.lake.store.replace_if(key, held.bytes.clone(), seen).await?
         } else {
             Replacement::Done(self.lake.store.replace_from(key, written.content, written.size).await?)
         };

@@ -1,9 +1,9 @@
 //! Many versions of many records, folded to the last one of each.
 //!
 //! In: objects that hold rows of one partition, oldest first. Out: for each record its last version. Two passes over the
-//! commits: the first finds where each last version is, reading keys alone; the second reads those rows. Of what earlier
-//! commits came to, everything stands that they do not replace. What is held in memory is a few bytes a record of the
-//! commits, never rows.
+//! commits: the first finds where each last version is, reading keys alone; the second reads those rows. Of what is beneath
+//! them, which has each record once, everything stands that they do not replace. What is held in memory is a few bytes a
+//! record of the commits, never rows.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,15 +30,15 @@ pub(super) struct Fold<'a> {
     lake: &'a Lake,
     resource: &'a Resource,
     spool: &'a Path,
-    base: Option<(String, File)>,
+    base: Vec<Input>,
     commits: Vec<Input>,
     last: HashMap<u128, Place>,
 }
 
-/// A commit that is folded. It can be read again as it was; a few are kept.
-struct Input {
-    key: String,
-    kept: Option<File>,
+/// An object that is folded. It can be read again as it was; a few are kept.
+pub(super) struct Input {
+    pub key: String,
+    pub kept: Option<File>,
 }
 
 /// Commits that are kept as files between the passes.
@@ -54,13 +54,13 @@ struct Place {
 }
 
 impl<'a> Fold<'a> {
-    /// Folds these commits over `base`, an object with what earlier ones came to. With `wanted`, only records whose key
-    /// hash is in it are looked at.
+    /// Folds these commits over `base`: objects that have each record at most once, such as what earlier commits came to. With
+    /// `wanted`, only records whose key hash is in it are looked at.
     pub(super) async fn of(
         lake: &'a Lake,
         resource: &'a Resource,
         spool: &'a Path,
-        base: Option<(String, File)>,
+        base: Vec<Input>,
         commits: Vec<String>,
         wanted: Option<&HashSet<u128>>,
     ) -> Result<Self, LakeError> {
@@ -76,30 +76,30 @@ impl<'a> Fold<'a> {
 
     /// Calls `each` with batches of last versions, of the records that have not gone.
     pub(super) async fn present_rows(
-        mut self,
+        self,
         mut each: impl FnMut(RecordBatch) -> Result<(), ParquetError>,
     ) -> Result<(), LakeError> {
-        if let Some((key, file)) = self.base.take() {
-            let stands =
-                |_, batch: &RecordBatch, row| self.key(batch, row).is_none_or(|key| !self.last.contains_key(&key));
-            self.read(&key, file, stands, &mut each)?;
+        let stands = |_, batch: &RecordBatch, row| self.key(batch, row).is_none_or(|key| !self.last.contains_key(&key));
+        for input in &self.base {
+            self.read(&input.key, self.open(input).await?, stands, &mut each)?;
         }
         let needed: HashSet<usize> =
             self.last.values().filter(|place| !place.removed).map(|place| place.commit).collect();
-        for (commit, Input { key, kept }) in
-            self.commits.iter().enumerate().filter(|(commit, _)| needed.contains(commit))
-        {
-            let file = match kept {
-                Some(file) => again(key, file)?,
-                None => self.lake.store.fetch(key, self.spool).await?,
-            };
+        for (commit, input) in self.commits.iter().enumerate().filter(|(commit, _)| needed.contains(commit)) {
             let is_last = |at: usize, batch: &RecordBatch, row| {
                 let place = self.key(batch, row).and_then(|key| self.last.get(&key));
                 place.is_some_and(|place| !place.removed && (place.commit, place.row) == (commit, at))
             };
-            self.read(key, file, is_last, &mut each)?;
+            self.read(&input.key, self.open(input).await?, is_last, &mut each)?;
         }
         Ok(())
+    }
+
+    async fn open(&self, Input { key, kept }: &Input) -> Result<File, LakeError> {
+        match kept {
+            Some(file) => again(key, file),
+            None => self.lake.store.fetch(key, self.spool).await,
+        }
     }
 
     /// Reads the rows of an object that are `chosen`, by their number in the object and in their batch.
@@ -196,7 +196,7 @@ pub async fn last_rows(
         batches.push(batch);
         Ok(())
     };
-    Fold::of(lake, resource, spool, None, commits, Some(wanted)).await?.present_rows(keep).await?;
+    Fold::of(lake, resource, spool, Vec::new(), commits, Some(wanted)).await?.present_rows(keep).await?;
     Ok(batches)
 }
 

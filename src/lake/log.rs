@@ -45,9 +45,6 @@ pub(super) const LISTINGS_MAX: u32 = 4;
 /// Objects of a diff that are created side by side.
 const CREATES_AT_ONCE: usize = 4;
 
-/// Bytes of objects that are held in memory meanwhile, unless one alone has more.
-const HELD_BYTES_MAX: u64 = 64 << 20;
-
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
@@ -222,29 +219,23 @@ impl<'a> Log<'a> {
         }))
     }
 
-    /// Creates objects side by side, as many as memory has room for. Where one fails or is lost, no more are begun; those on
-    /// their way are waited for. Whether all are ours.
+    /// Creates objects side by side. Where one fails or is lost, no more are begun; those on their way are waited for. Whether
+    /// all are ours.
     async fn create_all(&self, objects: Vec<&Sealed>, confirmed: &mut impl FnMut(&Sealed)) -> Result<bool, LakeError> {
-        let mut waiting = objects.into_iter().peekable();
+        let mut waiting = objects.into_iter();
         let mut creating = FuturesUnordered::new();
-        let mut bytes_held = 0;
         let mut outcome = Ok(true);
         loop {
-            let has_room = |next: &&Sealed| match creating.len() {
-                0 => true,
-                count => count < CREATES_AT_ONCE && bytes_held + next.object.size <= HELD_BYTES_MAX,
-            };
-            if let (Ok(true), Some(next)) = (&outcome, waiting.next_if(has_room)) {
-                bytes_held += next.object.size;
+            if matches!(outcome, Ok(true))
+                && creating.len() < CREATES_AT_ONCE
+                && let Some(next) = waiting.next()
+            {
                 creating.push(self.create(next));
                 continue;
             }
             match creating.next().await {
                 None => return outcome,
-                Some(Ok((sealed, Creation::Ours))) => {
-                    bytes_held -= sealed.object.size;
-                    confirmed(sealed);
-                }
+                Some(Ok((sealed, Creation::Ours))) => confirmed(sealed),
                 Some(Ok((_, Creation::Theirs(_)))) => outcome = outcome.map(|_| false),
                 // That one may be there after all is not to be hidden by another's failure.
                 Some(Err(_)) if matches!(outcome, Err(LakeError::OutcomeUnknown { .. })) => {}
@@ -255,10 +246,8 @@ impl<'a> Log<'a> {
 
     async fn create<'s>(&self, sealed: &'s Sealed) -> Result<(&'s Sealed, Creation), LakeError> {
         let ClaimedObject { key, size, .. } = &sealed.object;
-        let mut bytes = Vec::with_capacity(*size as usize);
-        let mut content = sealed.written.content.clone();
-        content.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", key, source))?;
-        Ok((sealed, self.lake.store.create(key, &Bytes::from(bytes)).await?))
+        let held = self.lake.store.hold(key, sealed.written.content.clone(), *size).await?;
+        Ok((sealed, self.lake.store.create(key, &held.bytes).await?))
     }
 
     /// The last claims; `None` if there are none. `hint` is the number of a claim that was there, from which on they are

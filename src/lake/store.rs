@@ -20,7 +20,10 @@ use object_store::{
     Error as StoreError, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
 };
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::JoinHandle,
+};
 
 use super::{
     LakeError, S3Options, bucket,
@@ -40,6 +43,9 @@ const REPLACE_ATTEMPTS: u32 = 3;
 pub(super) const PART_BYTES: usize = 8 << 20;
 /// The same in a folder, where a part costs next to nothing and only takes up memory.
 const FOLDER_PART_BYTES: usize = 1 << 20;
+
+/// Memory for objects that are being sent, unless one alone takes up more.
+const SENDING_KIB_MAX: u32 = 32 << 10;
 
 /// What a create came to. Both are ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +90,14 @@ pub struct Store {
     folder: Option<PathBuf>,
     /// Folders that were made to last, with those around them.
     persisted: Arc<Mutex<HashSet<String>>>,
+    /// Memory that is free for objects to be sent.
+    room_kib: Arc<Semaphore>,
+}
+
+/// An object in memory, to be sent.
+pub(super) struct Held<'s> {
+    pub bytes: Bytes,
+    _room: Option<SemaphorePermit<'s>>,
 }
 
 impl Store {
@@ -121,6 +135,7 @@ impl Store {
             location: location.to_owned(),
             folder: None,
             persisted: Arc::default(),
+            room_kib: Arc::new(Semaphore::new(SENDING_KIB_MAX as usize)),
         }
     }
 
@@ -285,6 +300,20 @@ impl Store {
         Ok(Folder { folders, objects })
     }
 
+    /// Reads content of this size into memory, once there is room for it.
+    pub(super) async fn hold(&self, key: &str, mut content: impl Read, size: u64) -> Result<Held<'_>, LakeError> {
+        let room = self.room_for(size).await;
+        let mut bytes = Vec::with_capacity(size as usize);
+        content.read_to_end(&mut bytes).map_err(|source| LakeError::io("read the copy of", key, source))?;
+        Ok(Held { bytes: bytes.into(), _room: room })
+    }
+
+    /// Waits for memory to be free. The semaphore is never closed, so that there is always a permit.
+    async fn room_for(&self, size: u64) -> Option<SemaphorePermit<'_>> {
+        let kib = u32::try_from(size >> 10).map_or(SENDING_KIB_MAX, |kib| kib.min(SENDING_KIB_MAX));
+        self.room_kib.acquire_many(kib).await.ok()
+    }
+
     /// Creates an object that must not be there yet.
     ///
     /// Any error but success is answered by reading back: equal bytes are our own write, other bytes another's, and if
@@ -414,15 +443,15 @@ impl Store {
     pub(super) async fn replace_from(
         &self,
         key: &str,
-        mut content: impl Read + Clone,
+        content: impl Read + Clone,
         size: u64,
     ) -> Result<Option<String>, LakeError> {
         let io = |source| LakeError::io("read the copy of", key, source);
         if size <= self.part_bytes() as u64 {
-            let mut bytes = Vec::with_capacity(size as usize);
-            content.read_to_end(&mut bytes).map_err(io)?;
-            return self.replace(key, bytes.into()).await;
+            let held = self.hold(key, content, size).await?;
+            return self.replace(key, held.bytes.clone()).await;
         }
+        let _room = self.room_for(2 * self.part_bytes() as u64).await;
         let path = Path::from(key);
         let (mut pause, mut attempt) = (BACKOFF, 1);
         loop {

@@ -490,7 +490,7 @@ async fn a_column_that_was_declared_later_is_null_in_what_was_written_before() {
     writer.deposits.columns[2].kind = crate::schema::Type::String;
     let key = Layout::new(&writer.deposits, Granularity::Month).commit(partition(0), 1);
     let folder = spool();
-    let fold = Fold::of(&lake, &writer.deposits, &folder, None, vec![key], None).await.unwrap();
+    let fold = Fold::of(&lake, &writer.deposits, &folder, Vec::new(), vec![key], None).await.unwrap();
     assert!(
         matches!(fold.present_rows(|_| Ok(())).await, Err(LakeError::Incompatible { column, .. }) if column == "amount")
     );
