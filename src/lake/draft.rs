@@ -259,7 +259,7 @@ impl Drafts {
     ///
     /// If the spool folder cannot be written.
     pub fn seal(mut self, poll: &PollFacts) -> Result<Option<SealedDiff>, LakeError> {
-        (0..self.drafts.len()).try_for_each(|index| self.encode(index))?;
+        (0..self.drafts.len()).try_for_each(|index| self.encode_to_its_end(index))?;
         let objects = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
         let count = self.drafts.len();
         let mut parent = self.head.sha256.clone();
@@ -358,10 +358,14 @@ impl Drafts {
     /// with its row group, so that an open one is not held for each partition.
     fn encode_largest(&mut self) -> Result<(), LakeError> {
         let largest = self.drafts.iter().enumerate().max_by_key(|(_, draft)| draft.collected_bytes());
-        let Some((largest, _)) = largest else { return Ok(()) };
-        self.encode(largest)?;
+        largest.map(|(index, _)| index).map_or(Ok(()), |largest| self.encode_to_its_end(largest))
+    }
+
+    /// Gives the collected rows of a draft to the encoder, and ends its row group.
+    fn encode_to_its_end(&mut self, index: usize) -> Result<(), LakeError> {
+        self.encode(index)?;
         if let Some(encoder) = &self.encoder {
-            encoder.flush(largest);
+            encoder.flush(index);
         }
         Ok(())
     }
