@@ -10,6 +10,7 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | [`redact`] | secrets kept out of what is told |
 //! | [`schema`] | what a resource looks like, and the tables it becomes |
 //! | [`record`] | a body as a stream of record slices, hashed and not parsed |
 //! | [`decode`] | a record's text as a typed row, without loss |
@@ -33,6 +34,7 @@ pub mod diff;
 pub mod error;
 pub mod lake;
 pub mod record;
+pub mod redact;
 pub mod sandbox;
 pub mod schema;
 pub mod status;

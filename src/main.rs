@@ -11,13 +11,14 @@ use lumetrade_export::{
     demo,
     error::{Error, Kind},
     lake::Depth,
+    redact::redact,
     sandbox, status,
     sync::{self, Ambient, Failure},
     telemetry, verify,
 };
 use rustix::{
     fs::Mode,
-    process::{Resource, getrlimit, umask},
+    process::{Resource, Rlimit, getrlimit, setrlimit, umask},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -25,8 +26,7 @@ use tokio::{
 };
 
 fn main() -> ExitCode {
-    // Nothing that this program writes is for others to read, whatever the mask it was started with.
-    umask(Mode::RWXG | Mode::RWXO);
+    keep_to_itself();
     let cli = Cli::read();
     let environment = Environment::read();
     telemetry::start(cli.verbose, environment.no_color);
@@ -48,6 +48,15 @@ fn main() -> ExitCode {
     // What is still running is left where it is: every step of a sync may end anywhere.
     runtime.shutdown_background();
     code
+}
+
+/// Nothing that this program writes is for others to read, whatever the mask it was started with, and its memory is for
+/// nobody: neither as a core dump nor for other programs of the same user. What the system does not grant, it goes without.
+fn keep_to_itself() {
+    umask(Mode::RWXG | Mode::RWXO);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Files that must be allowed to be open at once: with fewer, not even signals can be received.
@@ -142,7 +151,7 @@ async fn interrupted() -> ExitCode {
 
 /// A reader that has gone, as of a pipe, is no failure: what was done is done.
 fn print(text: &str) -> Result<(), Error> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+    match io::stdout().write_all(redact(text).as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }
@@ -152,7 +161,7 @@ fn print(text: &str) -> Result<(), Error> {
 /// nobody can be told changes nothing of what was done.
 fn tell(line: &str) {
     let printable: String =
-        line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+        redact(line).chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
     let _ = writeln!(io::stderr(), "{printable}");
 }
 

@@ -1,9 +1,11 @@
 //! The address of the API: https, or http for this machine alone.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use reqwest::Url;
 use thiserror::Error;
+
+use super::resolver::is_link_local;
 
 /// The only production server that the reference lists.
 pub const DEFAULT_BASE_URL: &str = "https://api.lumetrade.com";
@@ -21,6 +23,9 @@ pub enum InvalidBaseUrl {
     /// It would send the credentials unencrypted.
     #[error("the base URL must begin with https:// (http:// is for loopback addresses alone)")]
     NotHttps,
+    /// It is an address at which machines are told about themselves.
+    #[error("the base URL is an address of this link alone, where no API is")]
+    LinkLocal,
     /// It has a user name, a password, a query or a fragment.
     #[error("the base URL must be scheme, host, port and path alone; credentials have settings of their own")]
     TooMuch,
@@ -31,6 +36,9 @@ impl FromStr for BaseUrl {
 
     fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
         let url = Url::parse(text).map_err(|error| InvalidBaseUrl::NotAUrl(error.to_string()))?;
+        if address_of(&url).is_some_and(is_link_local) {
+            return Err(InvalidBaseUrl::LinkLocal);
+        }
         let plain =
             url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
         match url.scheme() {
@@ -44,6 +52,17 @@ impl FromStr for BaseUrl {
 }
 
 impl BaseUrl {
+    /// Whether it is this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// The host's name or address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
     /// The URL of a path that begins with a slash.
     pub(super) fn join(&self, path: &str) -> Url {
         let mut url = self.0.clone();
@@ -59,10 +78,38 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// A proxy for the requests to the API: `http://host:port` or `https://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyUrl(Url);
+
+/// A text that is no proxy. It is not repeated: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a proxy is http://host:port or https://host:port, without a user name or a password")]
+pub struct InvalidProxyUrl;
+
+impl FromStr for ProxyUrl {
+    type Err = InvalidProxyUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProxyUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidProxyUrl)?;
+        let plain = url.username().is_empty() && url.password().is_none() && url.path() == "/" && url.query().is_none();
+        if plain && matches!(url.scheme(), "http" | "https") { Ok(Self(url)) } else { Err(InvalidProxyUrl) }
+    }
+}
+
+impl ProxyUrl {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    url.host_str() == Some("localhost") || address_of(url).is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+/// The host, where it is an address and no name.
+fn address_of(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 #[cfg(test)]
@@ -81,6 +128,9 @@ mod tests {
             ("http://127.0.0.1.evil.example", Err(InvalidBaseUrl::NotHttps)),
             ("http://localhost.evil.example", Err(InvalidBaseUrl::NotHttps)),
             ("file:///etc/passwd", Err(InvalidBaseUrl::NotHttps)),
+            ("https://169.254.169.254/latest", Err(InvalidBaseUrl::LinkLocal)),
+            ("https://[::ffff:169.254.169.254]", Err(InvalidBaseUrl::LinkLocal)),
+            ("http://2852039166", Err(InvalidBaseUrl::LinkLocal)),
             ("https://user:canary@host", Err(InvalidBaseUrl::TooMuch)),
             ("https://host/?key=canary", Err(InvalidBaseUrl::TooMuch)),
         ];
@@ -90,5 +140,14 @@ mod tests {
             assert!(!joined.is_err_and(|error| error.to_string().contains("canary")));
         }
         assert!(matches!("nonsense".parse::<BaseUrl>(), Err(InvalidBaseUrl::NotAUrl(_))));
+    }
+
+    #[test]
+    fn a_proxy_is_a_host_and_no_password() {
+        assert_eq!("http://proxy.example:3128".parse::<ProxyUrl>().unwrap().as_str(), "http://proxy.example:3128/");
+        for text in ["http://user:canary@proxy.example", "ftp://proxy.example", "proxy.example:3128", "http://x/y", ""]
+        {
+            assert_eq!(text.parse::<ProxyUrl>(), Err(InvalidProxyUrl), "{text}");
+        }
     }
 }

@@ -1,20 +1,24 @@
 //! Polls list endpoints.
 
-use std::time::Duration;
+use std::{error::Error as _, io, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use reqwest::{
-    Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    Certificate, Proxy, Response, StatusCode,
+    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    redirect, tls,
 };
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::{
-    BaseUrl, Envelope,
+    BaseUrl, BodyStream, CodingError, Envelope, ProxyUrl,
+    body::Bounds,
+    coding,
     envelope::ENVELOPE_BYTES_MAX,
-    retry::{self, Decision},
+    pace::RateLimit,
+    resolver::{LinkLocal, Resolver},
+    retry::{self, Decision, Outcome, Pauses, RetryAfter},
 };
 use crate::schema::Resource;
 
@@ -22,6 +26,23 @@ use crate::schema::Resource;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time without a byte after which a connection is taken for dead.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How the API is reached, and what its answers are held to.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Where it is.
+    pub base_url: BaseUrl,
+    /// What stands between, if anything does; the environment is not asked.
+    pub proxy: Option<ProxyUrl>,
+    /// Certificates in PEM of authorities that are trusted beside the system's.
+    pub authorities: Option<Vec<u8>>,
+    /// Requests a second, on average.
+    pub requests_per_second: f64,
+    /// The largest answer, in bytes once it is decoded.
+    pub body_bytes_max: u64,
+    /// The longest that one answer may take.
+    pub poll_timeout: Duration,
+}
 
 /// The pair of headers that every request carries.
 #[derive(Debug, Clone)]
@@ -36,7 +57,9 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base_url: BaseUrl,
+    connection: Connection,
+    rate_limit: Arc<RateLimit>,
+    pauses: Arc<Pauses>,
 }
 
 /// What answers polls: the API, or something that plays it.
@@ -57,13 +80,6 @@ pub enum Answer {
     Absent,
 }
 
-/// The body of a 200.
-pub struct BodyStream {
-    /// The body's ETag, where the server gave one.
-    pub etag: Option<String>,
-    chunks: BoxStream<'static, Result<Bytes, ApiError>>,
-}
-
 /// Why there is no complete answer.
 #[derive(Debug, Error)]
 pub enum ApiError {
@@ -73,15 +89,45 @@ pub enum ApiError {
         /// The header.
         name: &'static str,
     },
-    /// No connection, or it broke.
-    #[error("cannot {attempt} {url}: {reason}")]
-    Unreachable {
-        /// What was attempted.
-        attempt: &'static str,
+    /// The settings of the connection cannot be used.
+    #[error("cannot set up the connection to {url}: {reason}")]
+    Setup {
         /// Where.
         url: String,
         /// The whole chain of causes.
         reason: String,
+    },
+    /// No connection, or it broke before an answer began.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// The whole chain of causes.
+        reason: String,
+    },
+    /// The name is an address at which no API can be.
+    #[error("{url} is not asked: {reason}")]
+    Forbidden {
+        /// Where.
+        url: String,
+        /// Which address it is.
+        reason: LinkLocal,
+    },
+    /// An answer began and did not come to its end.
+    #[error("cannot receive the whole answer of {url}: {reason}")]
+    Interrupted {
+        /// Where.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// An answer's body cannot be decoded, or is too large.
+    #[error("the answer of {url} is refused: {source}")]
+    Coding {
+        /// Where.
+        url: String,
+        /// Why.
+        source: CodingError,
     },
     /// 401 or 403.
     #[error("the API denies {url} ({status}): {envelope}")]
@@ -116,82 +162,85 @@ pub enum ApiError {
 }
 
 impl Client {
-    /// A client for the API at `base_url`.
+    /// A client that reaches the API so. `seed` is chance, for the lengths of pauses.
     ///
     /// # Errors
     ///
-    /// [`ApiError::Credential`] if a credential holds what no header can, [`ApiError::Unreachable`] if TLS cannot be set up.
-    pub fn new(base_url: BaseUrl, credentials: &Credentials) -> Result<Self, ApiError> {
+    /// [`ApiError::Credential`] if a credential holds what no header can, [`ApiError::Setup`] if the connection's settings
+    /// cannot be used.
+    pub fn new(connection: Connection, credentials: &Credentials, seed: u64) -> Result<Self, ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, coding::ACCEPTED);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert("x-api-key", sensitive("X-API-KEY", &credentials.key)?);
         headers.insert("x-api-secret", sensitive("X-API-SECRET", &credentials.secret)?);
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .build()
-            .map_err(|error| unreachable("set up TLS for", &base_url.to_string(), &error))?;
-        Ok(Self { http, base_url })
+        let http = build(&connection, headers).map_err(|error| {
+            let url = connection.base_url.to_string();
+            ApiError::Setup { url, reason: reasons(&error) }
+        })?;
+        let rate_limit = Arc::new(RateLimit::new(connection.requests_per_second));
+        Ok(Self { http, connection, rate_limit, pauses: Arc::new(Pauses::new(seed)) })
     }
+
+    fn bounds(&self) -> Bounds {
+        let Connection { poll_timeout: within, body_bytes_max: bytes_max, .. } = self.connection;
+        Bounds { deadline: Instant::now() + within, bytes_max, within }
+    }
+}
+
+fn build(connection: &Connection, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .default_headers(headers)
+        .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(Resolver))
+        .https_only(!connection.base_url.is_loopback())
+        .tls_version_min(tls::Version::TLS_1_2)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT);
+    if let Some(proxy) = &connection.proxy {
+        builder = builder.proxy(Proxy::all(proxy.as_str())?);
+    }
+    if let Some(authorities) = &connection.authorities {
+        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(authorities)?);
+    }
+    builder.build()
 }
 
 impl Source for Client {
     async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
-        let url = self.base_url.join(&resource.path);
+        let url = self.connection.base_url.join(&resource.path);
         let mut attempt = 1;
         loop {
-            let (error, retry_after) = match self.http.get(url.clone()).send().await {
-                Err(error) => (unreachable("reach", url.as_str(), &error), None),
-                Ok(response) => match retry::decide(response.status().as_u16()) {
-                    Decision::Accept => return Ok(Answer::Body(BodyStream::of(response))),
-                    Decision::Fail if resource.optional && response.status() == StatusCode::NOT_FOUND => {
-                        return Ok(Answer::Absent);
-                    }
-                    Decision::Fail => return Err(failure(url.as_str(), response).await),
-                    Decision::Retry => {
-                        let retry_after = header(&response, RETRY_AFTER);
-                        (failure(url.as_str(), response).await, retry_after)
-                    }
-                },
+            self.rate_limit.wait().await;
+            let bounds = self.bounds();
+            let answered = self.http.get(url.clone()).send().await;
+            let outcome = match &answered {
+                Ok(response) => Outcome::Status(response.status().as_u16()),
+                Err(error) if is_distrust(error) => Outcome::Untrusted,
+                Err(_) => Outcome::NoAnswer,
             };
-            if attempt == retry::ATTEMPTS_MAX {
-                return Err(error);
-            }
-            let pause = retry::pause(attempt, retry_after.as_deref());
+            let (error, asked, date) = match (retry::decide(outcome), answered) {
+                (Decision::Accept, Ok(response)) => return Ok(Answer::Body(BodyStream::of(response, bounds)?)),
+                (Decision::Fail, Ok(response)) if resource.optional && response.status() == StatusCode::NOT_FOUND => {
+                    return Ok(Answer::Absent);
+                }
+                (Decision::Retry, Ok(response)) => {
+                    let (asked, date) = (header(&response, RETRY_AFTER), header(&response, DATE));
+                    (failure(url.as_str(), response).await, asked, date)
+                }
+                (_, Ok(response)) => return Err(failure(url.as_str(), response).await),
+                (Decision::Retry, Err(error)) => (no_answer(url.as_str(), &error), None, None),
+                (_, Err(error)) => return Err(no_answer(url.as_str(), &error)),
+            };
+            let retry_after = RetryAfter { asked: asked.as_deref(), date: date.as_deref() };
+            let Some(pause) = self.pauses.next(attempt, retry_after) else { return Err(error) };
             tracing::warn!(resource = resource.name, attempt, pause_ms = pause.as_millis() as u64, %error, "trying again");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
-    }
-}
-
-impl BodyStream {
-    /// A body of these chunks, which ends where they do.
-    #[must_use]
-    pub fn new(etag: Option<String>, chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Self {
-        Self { etag, chunks: chunks.boxed() }
-    }
-
-    fn of(response: Response) -> Self {
-        let broken = |error: reqwest::Error| {
-            let url = error.url().map(ToString::to_string).unwrap_or_default();
-            unreachable("receive the whole answer of", &url, &error)
-        };
-        Self::new(header(&response, ETAG), response.bytes_stream().map_err(broken))
-    }
-
-    /// The next chunk, or `None` at the declared end of the body.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiError::Unreachable`] if the connection ends or stalls before the body does.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
-        self.chunks.try_next().await
     }
 }
 
@@ -201,7 +250,7 @@ fn sensitive(name: &'static str, secret: &SecretString) -> Result<HeaderValue, A
     Ok(value)
 }
 
-fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
+pub(super) fn header(response: &Response, name: HeaderName) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
@@ -233,13 +282,28 @@ async fn beginning(mut response: Response) -> Vec<u8> {
     body
 }
 
-fn unreachable(attempt: &'static str, url: &str, error: &reqwest::Error) -> ApiError {
-    let mut reasons = Vec::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        reasons.push(cause.to_string());
-        source = cause.source();
+fn no_answer(url: &str, error: &reqwest::Error) -> ApiError {
+    let url = url.to_owned();
+    match causes(error).find_map(|cause| cause.downcast_ref::<LinkLocal>()) {
+        Some(reason) => ApiError::Forbidden { url, reason: reason.clone() },
+        None => ApiError::Unreachable { url, reason: reasons(error) },
     }
-    let reason = if reasons.is_empty() { error.to_string() } else { reasons.join(": ") };
-    ApiError::Unreachable { attempt, url: url.to_owned(), reason }
+}
+
+/// Whether there is no answer because nobody is there to be trusted: another attempt will not change that.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        let tls = cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        tls || cause.is::<LinkLocal>()
+    })
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}
+
+/// What an error says, from what it is made of: its own text repeats the URL.
+pub(super) fn reasons(error: &reqwest::Error) -> String {
+    let reasons: Vec<String> = causes(error).map(ToString::to_string).collect();
+    if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
 }

@@ -7,13 +7,21 @@
 //! ```
 //!
 //! The law: nothing but the body of a 200 is ever taken for records, credentials go to the configured host alone, and
-//! redirects are not followed. HTTP is used in this module alone.
+//! redirects are not followed. An answer that is late, slow, too large or not to its end is no answer. HTTP is used in this
+//! module alone.
 
 mod base_url;
+mod body;
 mod client;
+mod coding;
 mod envelope;
+mod pace;
+mod resolver;
 mod retry;
 
-pub use base_url::{BaseUrl, DEFAULT_BASE_URL, InvalidBaseUrl};
-pub use client::{Answer, ApiError, BodyStream, Client, Credentials, Source};
+pub use base_url::{BaseUrl, DEFAULT_BASE_URL, InvalidBaseUrl, InvalidProxyUrl, ProxyUrl};
+pub use body::BodyStream;
+pub use client::{Answer, ApiError, Client, Connection, Credentials, Source};
+pub use coding::CodingError;
 pub use envelope::Envelope;
+pub use resolver::LinkLocal;

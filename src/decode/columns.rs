@@ -454,7 +454,7 @@ mod tests {
             json: "label".into(),
             kind: Type::String,
             doc: String::new(),
-            sensitive: false,
+            personal: None,
         });
         let row = Row::read(&old, 0, &later);
         assert_eq!(row.cells[4], Cell::Null);

@@ -96,15 +96,15 @@ fn hash_bytes(hasher: &mut Hashed, bytes: &[u8]) {
 }
 
 fn hash_json_text(hasher: &mut Hashed, text: &str, seed: Seed) {
-    match json_digest(&mut Reader::new(text), seed) {
-        Ok(digest) => hasher.update(&digest.to_le_bytes()),
+    match digest_json(&mut Reader::new(text), &|bytes| xxh3_128_with_seed(bytes, seed.0).to_le_bytes()) {
+        Ok(digest) => hasher.update(&digest),
         // Columns hold only JSON that was checked; should one not, its text stands for itself.
         Err(_) => hash_bytes(hasher, text.as_bytes()),
     }
 }
 
-/// Digest of a JSON value: members in any order, numbers by value, strings by what they mean.
-fn json_digest(reader: &mut Reader<'_>, seed: Seed) -> Parsed<u128> {
+/// Digest of a JSON value, made of this hash of bytes: members in any order, numbers by value, strings by what they mean.
+pub(super) fn digest_json<D: AsRef<[u8]> + Ord>(reader: &mut Reader<'_>, hash: &impl Fn(&[u8]) -> D) -> Parsed<D> {
     let kind = reader.kind()?;
     let mut hasher = Hashed(Vec::new());
     hasher.update(&[kind as u8]);
@@ -117,7 +117,7 @@ fn json_digest(reader: &mut Reader<'_>, seed: Seed) -> Parsed<u128> {
             hash_bytes(&mut hasher, string.unescape().as_deref().unwrap_or(string.raw()).as_bytes());
         }
         Kind::Array => reader.array(|reader| {
-            hasher.update(&json_digest(reader, seed)?.to_le_bytes());
+            hasher.update(digest_json(reader, hash)?.as_ref());
             Ok(())
         })?,
         Kind::Object => {
@@ -125,17 +125,17 @@ fn json_digest(reader: &mut Reader<'_>, seed: Seed) -> Parsed<u128> {
             reader.object(|reader| {
                 let key = reader.key()?;
                 let name = key.unescape().map_or_else(|| key.raw().to_owned(), std::borrow::Cow::into_owned);
-                members.push((name, json_digest(reader, seed)?));
+                members.push((name, digest_json(reader, hash)?));
                 Ok(())
             })?;
             members.sort();
             for (name, digest) in members {
                 hash_bytes(&mut hasher, name.as_bytes());
-                hasher.update(&digest.to_le_bytes());
+                hasher.update(digest.as_ref());
             }
         }
     }
-    Ok(xxh3_128_with_seed(&hasher.0, seed.0))
+    Ok(hash(&hasher.0))
 }
 
 fn hash_number(hasher: &mut Hashed, number: &str) {

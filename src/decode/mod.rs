@@ -14,11 +14,13 @@ mod date_time;
 mod decimal;
 mod digest;
 mod json;
+mod personal;
 mod record;
 mod row;
 
 pub use columns::{Columns, Operation, Stamp, flatten};
 pub use date_time::Zone;
 pub use digest::{Seed, key_hash};
+pub use personal::without_personal;
 pub use record::{Decoder, Refusal, Rejection};
 pub use row::{Cell, Row};

@@ -11,9 +11,10 @@ use super::{
     date_time::{self, Zone},
     decimal::{self, Misfit},
     json::{self, Keys, Kind, Number, Parsed, RawString, Reader},
+    personal::replacement,
     row::{Cell, Row},
 };
-use crate::schema::{Column, Resource, Type};
+use crate::schema::{Column, Resource, Treatment, Type};
 
 /// Reads the records of one resource.
 #[derive(Debug, Clone)]
@@ -285,6 +286,12 @@ impl<'c> Members<'c> {
         cell: &mut Cell<'t>,
     ) -> Parsed<bool> {
         let kind = &self.columns[column].kind;
+        if self.columns[column].personal == Some(Treatment::Drop) {
+            reader.value()?;
+            // Whatever is odd in it has gone with it.
+            drop(reader.take_flaw());
+            return Ok(false);
+        }
         let found = reader.kind()?;
         if found == Kind::Null && *kind != Type::Json {
             reader.null()?;
@@ -321,6 +328,9 @@ impl<'c> Members<'c> {
         };
         if let Err(reason) = read {
             fit.reject(reason.to_owned());
+        }
+        if let (Some(Treatment::Hmac(key)), Cell::Text(value)) = (&self.columns[column].personal, &*cell) {
+            *cell = Cell::Text(replacement(value, &self.columns[column], key).into());
         }
         Ok(keep_text)
     }

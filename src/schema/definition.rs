@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Column, List, Resource, Statuses, Type};
+use super::{Column, List, Resource, Statuses, Treatment, Type};
 
 /// Why a schema file cannot be used. The message names the resource and the place in it.
 #[derive(Debug, Error)]
@@ -156,7 +156,11 @@ impl ColumnDefinition {
                 .ok_or_else(|| format!("`{}`: no type is called `{kind}` here; {TYPES_ALLOWED}", self.name))?,
             (kind, ..) => return Err(format!("`{}`: a {kind} has neither `table` nor `columns`", self.name)),
         };
-        Ok(Column { name: self.name, json: self.json, kind, doc: self.doc, sensitive: self.sensitive })
+        if self.sensitive && !matches!(kind, Type::String | Type::Json) {
+            return Err(format!("`{}`: only a string or a json can be sensitive", self.name));
+        }
+        let personal = self.sensitive.then_some(Treatment::Keep);
+        Ok(Column { name: self.name, json: self.json, kind, doc: self.doc, personal })
     }
 }
 

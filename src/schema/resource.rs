@@ -1,5 +1,9 @@
 //! A validated resource: the form in which every other module sees a schema.
 
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
 /// A collection of the API: where it is read, what a record of it holds, and how it is filed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
@@ -36,9 +40,62 @@ pub struct Column {
     pub kind: Type,
     /// What the column means, for people.
     pub doc: String,
-    /// Whether it may hold personal data, such as bank details.
-    pub sensitive: bool,
+    /// What is done with its values if they are personal data, such as bank details.
+    pub personal: Option<Treatment>,
 }
+
+/// What is done with personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Treatment {
+    /// Stored as it comes.
+    Keep,
+    /// Not stored: the column is null.
+    Drop,
+    /// Replaced by a keyed hash, with which equal values can be found.
+    Hmac(HmacKey),
+}
+
+/// A key with a name that is stored beside what it made.
+#[derive(Clone)]
+pub struct HmacKey {
+    id: String,
+    key: SecretString,
+}
+
+impl HmacKey {
+    /// A key of this name.
+    #[must_use]
+    pub fn new(id: &str, key: SecretString) -> Self {
+        Self { id: id.to_owned(), key }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.key.expose_secret().as_bytes()
+    }
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HmacKey").field(&self.id).finish()
+    }
+}
+
+/// Keys are told apart by their names.
+impl PartialEq for HmacKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for HmacKey {}
 
 /// What a column holds. Every type admits null.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,6 +59,11 @@ impl Schemas {
         self.resources.iter()
     }
 
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Resource> {
+        self.resources.iter_mut()
+    }
+
     /// The resource of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Resource> {

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
-use super::{Column, List, Resource, Type};
+use super::{Column, List, Resource, Treatment, Type};
 
 /// Digits of an amount.
 pub const DECIMAL_PRECISION: u8 = 38;
@@ -68,6 +68,13 @@ impl Resource {
     /// from, the key, the flat tables, and which statuses are open. What is cached under another fingerprint is made anew.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        fn treatment(column: &Column) -> String {
+            match &column.personal {
+                None | Some(Treatment::Keep) => String::new(),
+                Some(Treatment::Drop) => "!drop".to_owned(),
+                Some(Treatment::Hmac(key)) => format!("!hmac({})", key.id()),
+            }
+        }
         fn describe(columns: &[Column]) -> String {
             let parts: Vec<String> = columns
                 .iter()
@@ -76,7 +83,7 @@ impl Resource {
                         let (table, parent, elements) = (&list.table, &list.parent_key, describe(&list.columns));
                         format!("{}={}:{table}({parent},{elements})", column.name, column.json)
                     }
-                    kind => format!("{}={}:{}", column.name, column.json, kind.name()),
+                    kind => format!("{}={}:{}{}", column.name, column.json, kind.name(), treatment(column)),
                 })
                 .collect();
             parts.join(",")
@@ -108,7 +115,7 @@ fn with_system_columns(mut fields: Vec<Field>, doc: &str) -> SchemaRef {
 
 fn field(column: &Column) -> Field {
     let mut field = documented(Field::new(&column.name, data_type(&column.kind), true), &column.doc);
-    if column.sensitive {
+    if column.personal.is_some() {
         field.metadata_mut().insert("lumetrade.sensitive".to_owned(), "true".to_owned());
     }
     if column.kind == Type::Json {
@@ -151,7 +158,7 @@ fn columns_of(fields: &Fields) -> Option<Vec<Column>> {
         let is_json = field.metadata().get("lumetrade.type").is_some_and(|kind| kind == "json");
         let kind = if is_json { Type::Json } else { type_of(field.data_type())? };
         let name = field.name().clone();
-        Some(Column { json: name.clone(), name, kind, doc: String::new(), sensitive: false })
+        Some(Column { json: name.clone(), name, kind, doc: String::new(), personal: None })
     };
     fields.iter().filter(|field| !is_system(field)).map(|field| column(field)).collect()
 }

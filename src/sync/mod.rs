@@ -21,7 +21,7 @@ use observation::{Observation, Observed};
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
 
 use crate::{
-    api::{Answer, Client, Source},
+    api::{Answer, ApiError, Client, Source},
     config::Config,
     decode::{Decoder, Operation, Row, key_hash},
     diff::{Conclusion, Filed, KnownRecord},
@@ -31,7 +31,7 @@ use crate::{
         Twins,
         defect::{Defect, has},
     },
-    schema::Resource,
+    schema::{Column, Resource, Treatment},
 };
 
 /// Polls of one resource before a run that always comes second gives up.
@@ -46,7 +46,7 @@ const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 /// If the run cannot begin: settings, credentials, or a lake that cannot be opened. What happens to a single resource is
 /// in the report.
 pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
-    let client = Client::new(config.base_url.clone(), &config.credentials()?)?;
+    let client = Client::new(config.connection.clone(), &config.credentials()?, ambient.random() as u64)?;
     let store = Store::open(&config.lake, &config.s3, true)?;
     sync(config, ambient, &client, store).await
 }
@@ -93,11 +93,18 @@ enum Written {
 
 impl<S: Source> ResourceSync<'_, S> {
     async fn run(&self, report: &mut ResourceReport) -> Result<(), Error> {
-        for _ in 0..ATTEMPTS_MAX {
-            if let Written::All = self.attempt(report).await? {
-                return Ok(());
+        for attempt in 1..=ATTEMPTS_MAX {
+            match self.attempt(report).await {
+                Ok(Written::All) => return Ok(()),
+                Ok(Written::Lost) => {
+                    tracing::warn!(resource = self.resource.name, "another run was quicker; polling again");
+                }
+                // Nothing of a poll that did not come to its end is used.
+                Err(Error::Api(error @ ApiError::Interrupted { .. })) if attempt < ATTEMPTS_MAX => {
+                    tracing::warn!(resource = self.resource.name, attempt, %error, "polling again");
+                }
+                Err(error) => return Err(error),
             }
-            tracing::warn!(resource = self.resource.name, "another run was quicker; polling again");
         }
         Err(Error::Outrun { resource: self.resource.name.clone(), attempts: ATTEMPTS_MAX })
     }
@@ -232,6 +239,9 @@ impl<S: Source> ResourceSync<'_, S> {
             }
             diff.into_objects().for_each(|sealed| twins.add(sealed, self.resource));
         }
+        if before == 0 {
+            self.tell_what_is_dropped();
+        }
         let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
         Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
         let committed = head.seq > before;
@@ -249,6 +259,20 @@ impl<S: Source> ResourceSync<'_, S> {
     async fn save_known(&self, head: &Head, conclusion: &mut Conclusion) -> Result<(), Error> {
         let records = conclusion.known_in_order().map_err(|error| LakeError::spool(&error))?;
         Ok(lake::save_known(self.lake, &self.decoder(), head, records).await?)
+    }
+
+    /// Said once, when the resource comes to the lake.
+    fn tell_what_is_dropped(&self) {
+        let dropped = |column: &&Column| column.personal == Some(Treatment::Drop);
+        let columns: Vec<_> = self.resource.columns.iter().filter(dropped).map(|column| column.name.as_str()).collect();
+        if !columns.is_empty() {
+            let (resource, columns) = (&self.resource.name, columns.join(", "));
+            tracing::warn!(
+                resource,
+                columns,
+                "personal data is not stored; `personal_data` in the settings can change that"
+            );
+        }
     }
 
     fn decoder(&self) -> Decoder<'_> {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::ambient::PollStart;
 use crate::{
-    decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash},
+    decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash, without_personal},
     diff::{Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
     lake::{
@@ -221,7 +221,7 @@ impl RecordReader<'_> {
             path: rejection.path.clone(),
             reason: rejection.reason.clone(),
             // The decoder has found it to be UTF-8, so nothing is replaced here.
-            text: String::from_utf8_lossy(slice.text).into_owned(),
+            text: without_personal(&String::from_utf8_lossy(slice.text), &self.resource.columns).into_owned(),
         };
         self.rejected.push((rejection, record));
         Ok(())

@@ -42,6 +42,8 @@ pub fn executable() -> PathBuf {
 pub fn program_without_credentials(folder: &Path) -> Command {
     let mut command = Command::new(executable());
     command.env_clear().env("HOME", folder).env("TMPDIR", folder).current_dir(folder);
+    // Everything that the API says is held to what the lake says; what is not stored has tests of its own.
+    command.env("LUMETRADE_PERSONAL_DATA", "keep");
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }

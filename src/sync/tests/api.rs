@@ -222,7 +222,7 @@ impl Source for SimulatedApi {
         let (etag, chunks, breaks_off) = self.answer(Kind::of(&resource.name))?;
         let end = breaks_off.then(|| {
             Process::set(&process.api_failed);
-            Err(ApiError::Unreachable { attempt: "receive", url: "the API".into(), reason: "reset".into() })
+            Err(ApiError::Interrupted { url: "the API".into(), reason: "reset".into() })
         });
         let chunks: Vec<_> = chunks.into_iter().map(Ok).chain(end).collect();
         let process = process.clone();
@@ -242,7 +242,7 @@ fn failure(oddity: Oddity) -> Option<ApiError> {
     match oddity {
         Oddity::Unavailable => Some(ApiError::Status { url, status: 503, envelope }),
         Oddity::Denied => Some(ApiError::Denied { url, status: 401, envelope }),
-        Oddity::Unreachable => Some(ApiError::Unreachable { attempt: "reach", url, reason: "refused".into() }),
+        Oddity::Unreachable => Some(ApiError::Unreachable { url, reason: "refused".into() }),
         _ => None,
     }
 }

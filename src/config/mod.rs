@@ -5,22 +5,31 @@
 //! ```
 //!
 //! The only reader of the environment. An unknown key is an error that names the nearest known one; a credential comes
-//! from the environment or from a file that nobody else can read, and never from a flag.
+//! from the environment, from a file that nobody else can read, or from a command, and never from a flag. Every secret is
+//! registered to be masked when it is read.
+
+mod personal;
+mod secret;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
+use self::{
+    personal::{PersonalData, PersonalDataSettings},
+    secret::Source,
+};
 use crate::{
-    api::{BaseUrl, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
+    api::{Connection, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
     decode::Zone,
     diff::{Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX},
     lake::S3Options,
+    redact,
     schema::{Granularity, Resource, SchemaError, Schemas},
 };
 
@@ -47,8 +56,8 @@ pub struct Flags {
 /// Everything that can be set, as checked types.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the API is.
-    pub base_url: BaseUrl,
+    /// How the API is reached.
+    pub connection: Connection,
     /// Where the lake is.
     pub lake: String,
     /// How to get there, if that is S3.
@@ -65,16 +74,9 @@ pub struct Config {
     pub limits: Limits,
     /// Folder for objects in the making.
     pub spool: PathBuf,
+    credentials_for: String,
     api_key: Source,
     api_secret: Source,
-}
-
-/// Where a credential comes from.
-#[derive(Debug, Clone)]
-struct Source {
-    variable: &'static str,
-    value: Option<SecretString>,
-    file: Option<PathBuf>,
 }
 
 /// Why the settings cannot be used. Credentials are never part of a message.
@@ -128,6 +130,30 @@ pub enum ConfigError {
         /// The setting of the file.
         setting: &'static str,
     },
+    /// The credentials are for another host.
+    #[error("the credentials are for {meant} (`credentials_for`), and the base URL is at {host}")]
+    OtherHost {
+        /// The host that they are for.
+        meant: String,
+        /// The base URL's.
+        host: String,
+    },
+    /// What should give a secret does not.
+    #[error("no secret from {from}: {problem}")]
+    NoSecret {
+        /// A file or a command.
+        from: String,
+        /// What happened.
+        problem: String,
+    },
+    /// A secret's file is another's.
+    #[error("{path} belongs to another user ({owner}); secrets are read from one's own files")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+    },
     /// A credential's file can be read by others.
     #[error("{path} can be read by others (mode {mode:04o}); make it 0600")]
     Exposed {
@@ -150,8 +176,18 @@ const API_KEY: &str = "LUMETRADE_API_KEY";
 const API_SECRET: &str = "LUMETRADE_API_SECRET";
 const BASE_URL: &str = "LUMETRADE_BASE_URL";
 const LAKE: &str = "LUMETRADE_LAKE";
+const HMAC_KEY: &str = "LUMETRADE_HMAC_KEY";
+const PERSONAL_DATA: &str = "LUMETRADE_PERSONAL_DATA";
 const THREADS: &str = "LUMETRADE_THREADS";
-const OURS: [&str; 5] = [API_KEY, API_SECRET, BASE_URL, LAKE, THREADS];
+const OURS: [&str; 7] = [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, PERSONAL_DATA, THREADS];
+
+/// Variables of S3 that hold secrets.
+const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// A whole history may be this large unless the settings say otherwise.
+const BODY_MIB_MAX: u64 = 16 << 10;
+/// The API states no limit of requests, so this is polite.
+const REQUESTS_PER_SECOND: f64 = 4.0;
 
 /// More threads than this are a mistake.
 const THREADS_MAX: usize = 1024;
@@ -207,6 +243,14 @@ struct File {
     base_url: String,
     api_key_file: String,
     api_secret_file: String,
+    api_key_command: Vec<String>,
+    api_secret_command: Vec<String>,
+    credentials_for: String,
+    proxy: String,
+    ca_file: String,
+    requests_per_second: f64,
+    poll_timeout: String,
+    body_max_mib: u64,
     lake: String,
     partition: Granularity,
     resources: Vec<String>,
@@ -214,13 +258,26 @@ struct File {
     naive_zone: String,
     quarantine_max: f64,
     spool: String,
+    personal_data: String,
+    hmac_key_file: String,
+    hmac_key_command: Vec<String>,
+    hmac_key_id: String,
+    personal_columns: BTreeMap<String, String>,
 }
 
 /// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 23] = [
     "base_url",
     "api_key_file",
     "api_secret_file",
+    "api_key_command",
+    "api_secret_command",
+    "credentials_for",
+    "proxy",
+    "ca_file",
+    "requests_per_second",
+    "poll_timeout",
+    "body_max_mib",
     "lake",
     "partition",
     "resources",
@@ -228,6 +285,11 @@ const KEYS: [&str; 10] = [
     "naive_zone",
     "quarantine_max",
     "spool",
+    "personal_data",
+    "hmac_key_file",
+    "hmac_key_command",
+    "hmac_key_id",
+    "personal_columns",
 ];
 
 impl Default for File {
@@ -236,6 +298,14 @@ impl Default for File {
             base_url: DEFAULT_BASE_URL.to_owned(),
             api_key_file: String::new(),
             api_secret_file: String::new(),
+            api_key_command: Vec::new(),
+            api_secret_command: Vec::new(),
+            credentials_for: String::new(),
+            proxy: String::new(),
+            ca_file: String::new(),
+            requests_per_second: REQUESTS_PER_SECOND,
+            poll_timeout: "1h".to_owned(),
+            body_max_mib: BODY_MIB_MAX,
             lake: "./lake".to_owned(),
             partition: Granularity::default(),
             resources: Vec::new(),
@@ -243,6 +313,11 @@ impl Default for File {
             naive_zone: "UTC".to_owned(),
             quarantine_max: QUARANTINE_SHARE_MAX,
             spool: String::new(),
+            personal_data: "drop".to_owned(),
+            hmac_key_file: String::new(),
+            hmac_key_command: Vec::new(),
+            hmac_key_id: "1".to_owned(),
+            personal_columns: BTreeMap::new(),
         }
     }
 }
@@ -268,19 +343,32 @@ impl Config {
     }
 
     fn resolve(flags: Flags, environment: &Environment, file: File) -> Result<Self, ConfigError> {
+        for secret in S3_SECRETS.into_iter().filter_map(|name| environment.get(name)) {
+            redact::register(&secret.into());
+        }
+        let connection = file.connection(flags.base_url.or_else(|| environment.get(BASE_URL)))?;
         let schemas = match flags.schemas.or_else(|| path(&file.schemas)) {
             Some(folder) => Schemas::builtin()?.with_overrides(&folder)?,
             None => Schemas::builtin()?,
         };
-        let names = if flags.resources.is_empty() { file.resources } else { flags.resources };
-        let base_url = flags.base_url.or_else(|| environment.get(BASE_URL)).unwrap_or(file.base_url);
-        let source = |variable, file: &str| Source {
+        let source = |variable, setting, file: &str, command: &[String]| Source {
             variable,
             value: environment.get(variable).map(SecretString::from),
+            setting,
             file: path(file),
+            command: command.to_vec(),
         };
+        let hmac_key = source(HMAC_KEY, "hmac_key_file", &file.hmac_key_file, &file.hmac_key_command);
+        let personal_data = PersonalDataSettings {
+            treatment: &environment.get(PERSONAL_DATA).unwrap_or(file.personal_data),
+            columns: &file.personal_columns,
+            key: &hmac_key,
+            key_id: &file.hmac_key_id,
+        };
+        let schemas = PersonalData::of(personal_data, &schemas)?.applied_to(schemas);
+        let names = if flags.resources.is_empty() { file.resources } else { flags.resources };
         Ok(Self {
-            base_url: base_url.parse()?,
+            connection,
             lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
@@ -293,8 +381,9 @@ impl Config {
                 quarantine_min: QUARANTINE_MIN,
             },
             spool: spool(&file.spool, environment)?,
-            api_key: source(API_KEY, &file.api_key_file),
-            api_secret: source(API_SECRET, &file.api_secret_file),
+            credentials_for: file.credentials_for,
+            api_key: source(API_KEY, "api_key_file", &file.api_key_file, &file.api_key_command),
+            api_secret: source(API_SECRET, "api_secret_file", &file.api_secret_file, &file.api_secret_command),
         })
     }
 
@@ -302,9 +391,15 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoCredential`], [`ConfigError::Exposed`] or [`ConfigError::Unreadable`].
+    /// [`ConfigError::OtherHost`] if they are not for the API at the base URL, and where one cannot be read
+    /// [`ConfigError::NoCredential`], [`ConfigError::NoSecret`], [`ConfigError::Exposed`], [`ConfigError::Foreign`] or
+    /// [`ConfigError::Unreadable`].
     pub fn credentials(&self) -> Result<Credentials, ConfigError> {
-        Ok(Credentials { key: self.api_key.read("api_key_file")?, secret: self.api_secret.read("api_secret_file")? })
+        let (meant, host) = (&self.credentials_for, self.connection.base_url.host());
+        if !meant.is_empty() && meant != host {
+            return Err(ConfigError::OtherHost { meant: meant.clone(), host: host.to_owned() });
+        }
+        Ok(Credentials { key: self.api_key.read()?, secret: self.api_secret.read()? })
     }
 }
 
@@ -332,31 +427,33 @@ impl File {
         }
         toml::from_str(text).map_err(malformed)
     }
-}
 
-impl Source {
-    fn read(&self, setting: &'static str) -> Result<SecretString, ConfigError> {
-        match (&self.value, &self.file) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Some(file)) => {
-                let secret = read_secret(file)?;
-                let none = ConfigError::NoCredential { variable: self.variable, setting };
-                if secret.expose_secret().is_empty() { Err(none) } else { Ok(secret) }
-            }
-            (None, None) => Err(ConfigError::NoCredential { variable: self.variable, setting }),
+    /// How the API is reached, at another base URL if one is given.
+    fn connection(&self, base_url: Option<String>) -> Result<Connection, ConfigError> {
+        let requests_per_second = self.requests_per_second;
+        if !(0.001..=1000.0).contains(&requests_per_second) {
+            let problem = format!("{requests_per_second} is no number of requests between 0.001 and 1000");
+            return Err(ConfigError::Invalid { setting: "requests_per_second", problem });
         }
+        let poll_timeout = humantime::parse_duration(&self.poll_timeout);
+        let bytes_max = self.body_max_mib.checked_mul(1 << 20).filter(|bytes| *bytes > 0);
+        let too_large = || ConfigError::Invalid {
+            setting: "body_max_mib",
+            problem: format!("{} is no size in mebibytes", self.body_max_mib),
+        };
+        let read = |path: PathBuf| std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path, source });
+        Ok(Connection {
+            base_url: base_url.as_ref().unwrap_or(&self.base_url).parse()?,
+            proxy: match self.proxy.as_str() {
+                "" => None,
+                text => Some(text.parse().map_err(|error| invalid("proxy", &error))?),
+            },
+            authorities: path(&self.ca_file).map(read).transpose()?,
+            requests_per_second,
+            body_bytes_max: bytes_max.ok_or_else(too_large)?,
+            poll_timeout: poll_timeout.map_err(|error| invalid("poll_timeout", &error))?,
+        })
     }
-}
-
-fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
-    use std::os::unix::fs::PermissionsExt;
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(ConfigError::Exposed { path: path.to_owned(), mode });
-    }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    Ok(text.trim_end_matches(['\n', '\r']).into())
 }
 
 /// The resources of these names, or all, in the order of the schemas.
@@ -399,9 +496,12 @@ fn path(text: &str) -> Option<PathBuf> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::*;
+    use secrecy::ExposeSecret;
 
-    const EXAMPLE: &str = include_str!("../config/example.toml");
+    use super::*;
+    use crate::schema::Treatment;
+
+    const EXAMPLE: &str = include_str!("../../config/example.toml");
 
     fn environment(variables: &[(&'static str, &str)]) -> Environment {
         Environment {
@@ -471,6 +571,22 @@ mod tests {
             ("schemas = \"/nonexistent\"", "cannot read /nonexistent"),
             ("partition = \"week\"", "unknown variant `week`"),
             ("spool = \"/nonexistent\"", "`spool`: /nonexistent is no folder"),
+            ("requests_per_second = 0.0", "`requests_per_second`: 0 is no number of requests"),
+            ("requests_per_second = nan", "`requests_per_second`: NaN is no number of requests"),
+            ("poll_timeout = \"soon\"", "`poll_timeout`: expected number"),
+            ("body_max_mib = 0", "`body_max_mib`: 0 is no size"),
+            ("body_max_mib = 9223372036854775807", "`body_max_mib`: 9223372036854775807 is no size"),
+            ("proxy = \"http://user:canary@proxy\"", "`proxy`: a proxy is http://host:port"),
+            ("ca_file = \"/nonexistent\"", "cannot read /nonexistent"),
+            ("base_url = \"https://169.254.169.254\"", "address of this link alone"),
+            ("personal_data = \"mask\"", "`personal_data`: `mask` is none of"),
+            (
+                "[personal_columns]\n\"trades.status\" = \"drop\"",
+                "`trades.status` is no column of personal data; there are wal",
+            ),
+            ("[personal_columns]\n\"wallets.deposit_details\" = \"x\"", "`personal_columns`: `x` is none of"),
+            ("personal_data = \"hmac\"", "set LUMETRADE_HMAC_KEY, or name a file with `hmac_key_file`"),
+            ("personal_data = \"hmac\"\nhmac_key_id = \"a b\"", "`hmac_key_id`: `a b` is no name of a key"),
         ];
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("s.toml");
@@ -478,8 +594,44 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             let flags = Flags { config: Some(file.clone()), ..Flags::default() };
             let message = Config::load(flags, &environment(&[])).unwrap_err().to_string();
-            assert!(message.contains(expected), "{text}: {message}");
+            assert!(message.contains(expected) && !message.contains("canary"), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn personal_data_is_dropped_unless_the_settings_say_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        let load = |text: &str, variables: &[(&'static str, &str)]| {
+            std::fs::write(&file, text).unwrap();
+            let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+            let config = Config::load(flags, &environment(variables)).unwrap();
+            let columns = config.resources.into_iter().flat_map(|resource| resource.columns);
+            columns.filter_map(|column| Some((column.name, column.personal?))).collect::<BTreeMap<_, _>>()
+        };
+        let dropped = load("", &[]);
+        assert_eq!(dropped.len(), 4);
+        assert!(dropped.values().all(|treatment| *treatment == Treatment::Drop));
+        let one = load("[personal_columns]\n\"beneficiaries.nickname\" = \"keep\"", &[]);
+        assert_eq!((&one["nickname"], &one["deposit_details"]), (&Treatment::Keep, &Treatment::Drop));
+        let kept = load("", &[(PERSONAL_DATA, "keep")]);
+        assert!(kept.values().all(|treatment| *treatment == Treatment::Keep));
+        let hashed = load("personal_data = \"hmac\"\nhmac_key_id = \"2026\"", &[(HMAC_KEY, "canary")]);
+        assert!(hashed.values().all(|treatment| matches!(treatment, Treatment::Hmac(key) if key.id() == "2026")));
+    }
+
+    #[test]
+    fn credentials_go_to_the_host_that_they_are_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        std::fs::write(&file, "credentials_for = \"api.lumetrade.com\"").unwrap();
+        let credentials = |base_url: &str| {
+            let flags = Flags { config: Some(file.clone()), base_url: Some(base_url.to_owned()), ..Flags::default() };
+            Config::load(flags, &environment(&[(API_KEY, "k"), (API_SECRET, "s")])).unwrap().credentials()
+        };
+        assert!(credentials(DEFAULT_BASE_URL).is_ok());
+        let message = credentials("https://api.lumetrade.com.evil.example").unwrap_err().to_string();
+        assert!(message.contains("are for api.lumetrade.com (`credentials_for`)"), "{message}");
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! The body of a 200: received in time, decoded, and no larger than it may be.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use reqwest::{
+    Response,
+    header::{CONTENT_ENCODING, ETAG},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    ApiError,
+    client::{header, reasons},
+    coding::Decoder,
+    pace::Throughput,
+};
+
+/// The body of a 200.
+pub struct BodyStream {
+    /// The body's ETag, where the server gave one.
+    pub etag: Option<String>,
+    chunks: BoxStream<'static, Result<Bytes, ApiError>>,
+}
+
+/// What a body is held to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// When it must have come to its end.
+    pub deadline: Instant,
+    /// How large it may be, decoded.
+    pub bytes_max: u64,
+    /// The longest that it may take, for the message.
+    pub within: Duration,
+}
+
+impl BodyStream {
+    /// A body of these chunks, which ends where they do.
+    #[must_use]
+    pub fn new(etag: Option<String>, chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Self {
+        Self { etag, chunks: chunks.boxed() }
+    }
+
+    pub(super) fn of(response: Response, bounds: Bounds) -> Result<Self, ApiError> {
+        let url = response.url().to_string();
+        let coding = header(&response, CONTENT_ENCODING);
+        let decoder = Decoder::new(coding.as_deref(), bounds.bytes_max)
+            .map_err(|source| ApiError::Coding { url: url.clone(), source })?;
+        let etag = header(&response, ETAG);
+        let receiving = Receiving {
+            url,
+            chunks: response.bytes_stream().boxed(),
+            decoder,
+            throughput: Throughput::default(),
+            bounds,
+            ended: false,
+        };
+        let chunks = futures::stream::try_unfold(receiving, |mut receiving| async move {
+            Ok(receiving.next().await?.map(|chunk| (chunk, receiving)))
+        });
+        Ok(Self::new(etag, chunks))
+    }
+
+    /// The next chunk, or `None` at the declared end of the body.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Interrupted`] if the connection ends or stalls before the body does, [`ApiError::Coding`] if the body is
+    /// not what its coding allows, or too large.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        self.chunks.try_next().await
+    }
+}
+
+/// A body while it is received.
+struct Receiving {
+    url: String,
+    chunks: BoxStream<'static, reqwest::Result<Bytes>>,
+    decoder: Decoder,
+    throughput: Throughput,
+    bounds: Bounds,
+    ended: bool,
+}
+
+impl Receiving {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        while !self.ended {
+            let decoded = match self.receive().await? {
+                Some(piece) => self.decoder.push(piece),
+                None => {
+                    self.ended = true;
+                    self.decoder.finish()
+                }
+            };
+            let decoded = decoded.map_err(|source| ApiError::Coding { url: self.url.clone(), source })?;
+            if !decoded.is_empty() {
+                return Ok(Some(decoded));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next piece as it is on the wire.
+    async fn receive(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let began = Instant::now();
+        let interrupted = |reason: String| ApiError::Interrupted { url: self.url.clone(), reason };
+        let piece = match timeout_at(self.bounds.deadline, self.chunks.try_next()).await {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return Err(interrupted(reasons(&error))),
+            Err(_) => {
+                let within = humantime::format_duration(self.bounds.within);
+                return Err(interrupted(format!("it takes longer than `poll_timeout` allows ({within})")));
+            }
+        };
+        let bytes = piece.as_ref().map_or(0, Bytes::len);
+        if piece.is_some() && self.throughput.is_too_slow(began.elapsed(), bytes) {
+            return Err(interrupted("it comes at less than 1 KiB a second".to_owned()));
+        }
+        Ok(piece)
+    }
+}
