@@ -212,7 +212,7 @@ fn api_kind(error: &ApiError) -> Kind {
         ApiError::Credential { .. } | ApiError::Redirect { .. } => Kind::Settings,
         ApiError::Setup { .. } | ApiError::Forbidden { .. } => Kind::Settings,
         ApiError::Denied { .. } => Kind::Denied,
-        ApiError::Unreachable { .. } | ApiError::Interrupted { .. } => Kind::Unavailable,
+        ApiError::Unreachable { .. } | ApiError::Interrupted { .. } | ApiError::TooLate { .. } => Kind::Unavailable,
         ApiError::Coding { .. } => Kind::Data,
         ApiError::Status { status, .. } if *status >= 500 || matches!(status, 408 | 425 | 429) => Kind::Unavailable,
         ApiError::Status { .. } => Kind::Data,

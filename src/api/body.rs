@@ -35,6 +35,13 @@ pub(super) struct Bounds {
     pub within: Duration,
 }
 
+impl Bounds {
+    /// The error of an answer that did not come in time.
+    pub(super) fn missed(&self, url: &str) -> ApiError {
+        ApiError::TooLate { url: url.to_owned(), within: humantime::format_duration(self.within).to_string() }
+    }
+}
+
 impl BodyStream {
     /// A body of these chunks, which ends where they do.
     #[must_use]
@@ -108,15 +115,70 @@ impl Receiving {
         let piece = match timeout_at(self.bounds.deadline, self.chunks.try_next()).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(error)) => return Err(interrupted(reasons(&error))),
-            Err(_) => {
-                let within = humantime::format_duration(self.bounds.within);
-                return Err(interrupted(format!("it takes longer than `poll_timeout` allows ({within})")));
-            }
+            Err(_) => return Err(self.bounds.missed(&self.url)),
         };
         let bytes = piece.as_ref().map_or(0, Bytes::len);
         if piece.is_some() && self.throughput.is_too_slow(began.elapsed(), bytes) {
             return Err(interrupted("it comes at less than 1 KiB a second".to_owned()));
         }
         Ok(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A body of so many pieces, each of so many bytes and so long in coming.
+    fn receiving(pieces: usize, bytes: usize, each: Duration, within: Duration) -> Receiving {
+        let pieces = futures::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(each).await;
+            Ok(Bytes::from(vec![b' '; bytes]))
+        });
+        Receiving {
+            url: "https://api.example/x".to_owned(),
+            chunks: pieces.boxed(),
+            decoder: Decoder::new(None, u64::MAX).unwrap(),
+            throughput: Throughput::default(),
+            bounds: Bounds { deadline: Instant::now() + within, bytes_max: u64::MAX, within },
+            ended: false,
+        }
+    }
+
+    async fn receive(mut receiving: Receiving) -> Result<usize, String> {
+        let mut bytes = 0;
+        while let Some(piece) = receiving.next().await.map_err(|error| error.to_string())? {
+            bytes += piece.len();
+        }
+        Ok(bytes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_drips_is_given_up_after_half_a_minute() {
+        let began = Instant::now();
+        let second = Duration::from_secs(1);
+        let refused = receive(receiving(10_000, 1, second, 60 * MINUTE)).await.unwrap_err();
+        assert!(refused.contains("less than 1 KiB a second"), "{refused}");
+        assert_eq!(began.elapsed(), 30 * second);
+        assert_eq!(receive(receiving(100, 2000, second, 60 * MINUTE)).await, Ok(200_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_to_come_to_its_end_in_time() {
+        let began = Instant::now();
+        let refused = receive(receiving(10_000, 1 << 20, Duration::from_secs(1), 5 * MINUTE)).await.unwrap_err();
+        assert!(refused.contains("longer than `poll_timeout` allows (5m)"), "{refused}");
+        assert_eq!(began.elapsed(), 5 * MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_asks_is_not_the_servers() {
+        let mut receiving = receiving(100, 1, Duration::from_millis(1), 1000 * MINUTE);
+        for _ in 0..100 {
+            tokio::time::sleep(MINUTE).await;
+            assert!(receiving.next().await.unwrap().is_some());
+        }
     }
 }

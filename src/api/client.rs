@@ -9,7 +9,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     BaseUrl, BodyStream, CodingError, Envelope, ProxyUrl,
@@ -121,6 +121,14 @@ pub enum ApiError {
         /// What happened.
         reason: String,
     },
+    /// An answer takes longer than it may.
+    #[error("cannot receive the whole answer of {url}: it takes longer than `poll_timeout` allows ({within})")]
+    TooLate {
+        /// Where.
+        url: String,
+        /// How long it may take.
+        within: String,
+    },
     /// An answer's body cannot be decoded, or is too large.
     #[error("the answer of {url} is refused: {source}")]
     Coding {
@@ -216,7 +224,9 @@ impl Source for Client {
         loop {
             self.rate_limit.wait().await;
             let bounds = self.bounds();
-            let answered = self.http.get(url.clone()).send().await;
+            let Ok(answered) = timeout_at(bounds.deadline, self.http.get(url.clone()).send()).await else {
+                return Err(bounds.missed(url.as_str()));
+            };
             let outcome = match &answered {
                 Ok(response) => Outcome::Status(response.status().as_u16()),
                 Err(error) if is_distrust(error) => Outcome::Untrusted,

@@ -2,6 +2,8 @@
 
 mod api_errors;
 mod demo;
+mod network;
+mod personal_data;
 mod readme;
 mod sandbox;
 mod settings;

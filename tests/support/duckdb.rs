@@ -95,7 +95,7 @@ impl Drop for DuckDb {
 }
 
 /// The Python of an environment that has what `requirements.txt` names. Made once, even if several processes ask for it.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let requirements = std::fs::read(REQUIREMENTS).unwrap();

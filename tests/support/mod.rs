@@ -12,4 +12,5 @@ pub mod sandbox;
 pub mod strace;
 pub mod tables;
 pub mod tiny;
+pub mod tls;
 pub mod verified;

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config::{Config, Environment, Flags},
     lake::Store,
+    schema::Schemas,
     sync::{self, Report, ResourceOutcome},
 };
 
@@ -146,10 +147,15 @@ fn names(kinds: &[usize]) -> String {
     kinds.iter().map(|kind| KINDS[*kind].name).collect::<Vec<_>>().join("+")
 }
 
-/// Settings as they come from no file, with what the plan says.
+/// Settings as they come from no file, with what the plan says. Every column is kept: what the lake says is held to what the
+/// API said.
 fn config(stage: &Stage, kinds: &[usize], accepts_removals: bool) -> Config {
     thread_local! {
-        static DEFAULTS: Config = Config::without_file(Flags::default(), &Environment::read()).unwrap();
+        static DEFAULTS: Config = {
+            let mut config = Config::without_file(Flags::default(), &Environment::read()).unwrap();
+            config.resources = Schemas::builtin().unwrap().iter().cloned().collect();
+            config
+        };
     }
     let mut config = DEFAULTS.with(Config::clone);
     config.resources.retain(|resource| kinds.iter().any(|kind| KINDS[*kind].name == resource.name));
