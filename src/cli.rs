@@ -10,7 +10,7 @@ use crate::config::Flags;
 #[derive(Debug, Parser)]
 #[command(name = "lumetrade-export", version, about, long_about = None, arg_required_else_help = true)]
 #[command(
-    after_help = "Credentials come from LUMETRADE_API_KEY and LUMETRADE_API_SECRET, or from files named in the settings."
+    after_help = "Credentials come from LUMETRADE_API_KEY and LUMETRADE_API_SECRET, or from files or commands named in the settings."
 )]
 pub struct Cli {
     /// What to do.
@@ -28,6 +28,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Poll the API and commit to the lake what is new, changed or gone
     Sync(SyncArgs),
+    /// Try the settings, the credentials, the clock and the lake, and say what would keep a sync from working
+    Check(CheckArgs),
     /// Show how far each resource has come, from the lake alone
     Status(StatusArgs),
     /// Hold the whole lake to its laws and say what is wrong and where; nothing is written
@@ -55,6 +57,18 @@ pub struct SyncArgs {
     #[arg(long)]
     accept_removals: bool,
     /// Print the report as JSON, one line a resource and one for the run
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[arg(long, value_name = "URL", help = "Where the API is [default: https://api.lumetrade.com]")]
+    base_url: Option<String>,
+    /// Print what was found as JSON, one line each
     #[arg(long)]
     pub json: bool,
 }
@@ -125,6 +139,14 @@ impl SyncArgs {
     #[must_use]
     pub fn flags(&self) -> Flags {
         Flags { base_url: self.base_url.clone(), accept_removals: self.accept_removals, ..self.settings.flags() }
+    }
+}
+
+impl CheckArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        Flags { base_url: self.base_url.clone(), ..self.settings.flags() }
     }
 }
 

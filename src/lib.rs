@@ -20,12 +20,13 @@
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run |
-//! | [`status`], [`verify`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`check`], [`status`], [`verify`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
 
 pub mod api;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decode;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use lumetrade_export::{
-    cli::{Cli, Command, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
+    check,
+    cli::{CheckArgs, Cli, Command, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
     config::{Config, Environment},
     demo,
     error::{Error, Kind},
@@ -86,6 +87,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
             Ok(demo.exit_code())
         }
         Command::Sync(args) => sync(&args, &environment, &ambient).await,
+        Command::Check(args) => check(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
         Command::Verify(args) => verify(&args, &environment).await,
         Command::Sandbox(args) => sandbox(&args).await,
@@ -102,6 +104,14 @@ async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> 
     };
     tell_failures(report.failures());
     print(&text)?;
+    Ok(report.exit_code())
+}
+
+async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let report = check::run(&config, ambient).await;
+    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+    report.hints().for_each(|hint| tell_hint(Some(hint)));
     Ok(report.exit_code())
 }
 

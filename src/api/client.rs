@@ -1,7 +1,8 @@
 //! Polls list endpoints.
 
-use std::{error::Error as _, io, sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use reqwest::{
     Certificate, Proxy, Response, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
@@ -78,6 +79,17 @@ pub enum Answer {
     Body(BodyStream),
     /// An optional resource is not there.
     Absent,
+}
+
+/// How an answer begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// How long it took to begin.
+    pub took: Duration,
+    /// The server's time.
+    pub date: Option<DateTime<Utc>>,
+    /// Whether it is a list.
+    pub is_list: bool,
 }
 
 /// Why there is no complete answer.
@@ -217,8 +229,9 @@ fn build(connection: &Connection, headers: HeaderMap) -> reqwest::Result<reqwest
     builder.build()
 }
 
-impl Source for Client {
-    async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
+impl Client {
+    /// Asks for the list of a resource until there is an answer to go by; `None` if the API lacks it and may.
+    async fn ask(&self, resource: &Resource) -> Result<Option<(Response, Bounds)>, ApiError> {
         let url = self.connection.base_url.join(&resource.path);
         let mut attempt = 1;
         loop {
@@ -233,9 +246,9 @@ impl Source for Client {
                 Err(_) => Outcome::NoAnswer,
             };
             let (error, asked, date) = match (retry::decide(outcome), answered) {
-                (Decision::Accept, Ok(response)) => return Ok(Answer::Body(BodyStream::of(response, bounds)?)),
+                (Decision::Accept, Ok(response)) => return Ok(Some((response, bounds))),
                 (Decision::Fail, Ok(response)) if resource.optional && response.status() == StatusCode::NOT_FOUND => {
-                    return Ok(Answer::Absent);
+                    return Ok(None);
                 }
                 (Decision::Retry, Ok(response)) => {
                     let (asked, date) = (header(&response, RETRY_AFTER), header(&response, DATE));
@@ -251,6 +264,33 @@ impl Source for Client {
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
+    }
+
+    /// Looks at how an answer begins, and receives no more of it; `None` if the API lacks the resource and may.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Source::poll).
+    pub async fn look(&self, resource: &Resource) -> Result<Option<Look>, ApiError> {
+        let began = Instant::now();
+        let Some((response, bounds)) = self.ask(resource).await? else { return Ok(None) };
+        let date = header(&response, DATE).and_then(|text| DateTime::parse_from_rfc2822(&text).ok());
+        let took = began.elapsed();
+        let mut body = BodyStream::of(response, bounds)?;
+        let mut first_byte = None;
+        while let (None, Some(chunk)) = (first_byte, body.next().await?) {
+            first_byte = chunk.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+        }
+        Ok(Some(Look { took, date: date.map(|date| date.to_utc()), is_list: first_byte == Some(b'[') }))
+    }
+}
+
+impl Source for Client {
+    async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
+        Ok(match self.ask(resource).await? {
+            Some((response, bounds)) => Answer::Body(BodyStream::of(response, bounds)?),
+            None => Answer::Absent,
+        })
     }
 }
 
@@ -300,12 +340,12 @@ fn no_answer(url: &str, error: &reqwest::Error) -> ApiError {
     }
 }
 
+/// What rustls says of a certificate that it does not accept.
+const DISTRUST: &str = "invalid peer certificate";
+
 /// Whether there is no answer because nobody is there to be trusted: another attempt will not change that.
 fn is_distrust(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let tls = cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
-        tls || cause.is::<LinkLocal>()
-    })
+    causes(error).any(|cause| cause.is::<LinkLocal>() || cause.to_string().starts_with(DISTRUST))
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -26,15 +26,17 @@ impl Envelope {
     /// Reads an envelope; what is not there or not of the expected kind is left out.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
-        let raw: Raw = serde_json::from_slice(body).unwrap_or_default();
+        // Details that cannot be read, as those nested too deep, do not hide the rest.
+        let without_details = || Some(Raw { main: serde_json::from_slice(body).ok()?, ..Raw::default() });
+        let raw: Raw = serde_json::from_slice(body).ok().or_else(without_details).unwrap_or_default();
         let details = match raw.errors {
             Some(serde_json::Value::Array(errors)) => errors.iter().take(5).filter_map(detail).collect(),
             _ => Vec::new(),
         };
         Self {
-            code: raw.code.and_then(|code| code.as_i64()),
-            message: raw.message.and_then(text),
-            request_id: raw.request_id.and_then(text),
+            code: raw.main.code.and_then(|code| code.as_i64()),
+            message: raw.main.message.and_then(text),
+            request_id: raw.main.request_id.and_then(text),
             details,
         }
     }
@@ -56,12 +58,19 @@ impl fmt::Display for Envelope {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 struct Raw {
+    #[serde(flatten)]
+    main: Main,
+    errors: Option<serde_json::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Main {
     code: Option<serde_json::Value>,
     message: Option<serde_json::Value>,
     request_id: Option<serde_json::Value>,
-    errors: Option<serde_json::Value>,
 }
 
 fn detail(error: &serde_json::Value) -> Option<String> {
@@ -101,6 +110,8 @@ mod tests {
         for (body, shown) in rows {
             assert_eq!(Envelope::parse(body).to_string(), shown);
         }
+        let deep = format!(r#"{{"errors":{}{},"message":"m","requestId":"r"}}"#, "[".repeat(1000), "]".repeat(1000));
+        assert_eq!(Envelope::parse(deep.as_bytes()).to_string(), "m (request r)");
         let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(5000));
         assert_eq!(Envelope::parse(long.as_bytes()).to_string().chars().count(), TEXT_MAX + 1);
     }

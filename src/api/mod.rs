@@ -21,7 +21,7 @@ mod retry;
 
 pub use base_url::{BaseUrl, DEFAULT_BASE_URL, InvalidBaseUrl, InvalidProxyUrl, ProxyUrl};
 pub use body::BodyStream;
-pub use client::{Answer, ApiError, Client, Connection, Credentials, Source};
+pub use client::{Answer, ApiError, Client, Connection, Credentials, Look, Source};
 pub use coding::CodingError;
 pub use envelope::Envelope;
 pub use resolver::LinkLocal;

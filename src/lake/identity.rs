@@ -81,6 +81,12 @@ impl Lake {
         }
     }
 
+    /// How its records are filed.
+    #[must_use]
+    pub fn granularity(&self) -> Granularity {
+        self.identity.granularity
+    }
+
     /// The seed of the lake's hashes.
     #[must_use]
     pub fn seed(&self) -> Seed {

@@ -50,9 +50,12 @@ fn every_request_carries_both_headers_and_asks_for_json() {
     assert_eq!(requests.len(), RESOURCES.len());
     for head in requests {
         let head = head.to_ascii_lowercase();
-        for header in
-            [format!("x-api-key: {KEY}\r\n"), format!("x-api-secret: {SECRET}\r\n"), "accept: application/json".into()]
-        {
+        for header in [
+            format!("x-api-key: {KEY}\r\n"),
+            format!("x-api-secret: {SECRET}\r\n"),
+            "accept: application/json\r\n".into(),
+            "cache-control: no-cache\r\n".into(),
+        ] {
             assert!(head.contains(&header), "{head}");
         }
         assert!(head.starts_with("get ") && !head.contains('?'), "{head}");
@@ -88,6 +91,14 @@ fn an_api_that_is_not_there_is_unavailable() {
     let synced = Sync::of(&lake, &format!("http://127.0.0.1:{port}"), "wallets").run();
     assert_eq!(synced.ended.code, Some(69));
     assert!(synced.failure("wallets").contains("refused"), "{}", synced.failure("wallets"));
+}
+
+#[test]
+fn a_name_that_means_nothing_is_unavailable() {
+    let lake = Lake::new();
+    let synced = Sync::of(&lake, "https://api.lumetrade.invalid", "wallets").run();
+    assert_eq!(synced.ended.code, Some(69), "{}", synced.ended.stderr);
+    assert!(synced.failure("wallets").contains("cannot reach"), "{}", synced.failure("wallets"));
 }
 
 #[test]

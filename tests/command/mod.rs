@@ -1,6 +1,7 @@
 //! What the commands print, and the codes they end with.
 
 mod api_errors;
+mod check;
 mod demo;
 mod network;
 mod personal_data;

@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 8] = [
     &["config"],
     &["error"],
     &["sync"],
-    &["cli", "demo", "status", "telemetry", "verify"],
+    &["check", "cli", "demo", "status", "telemetry", "verify"],
     &["main"],
 ];
 
