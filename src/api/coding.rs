@@ -200,6 +200,23 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn whatever_comes_is_decoded_within_bounds_or_refused(
+            noise in proptest::collection::vec(any::<u8>(), 0..2000),
+            (place, byte) in (any::<prop::sample::Index>(), any::<u8>()),
+        ) {
+            for (coding, mut body) in [("gzip", gzip(&noise)), ("zstd", zstd(&noise))] {
+                let place = place.index(body.len());
+                body[place] = byte;
+                for body in [&body, &noise] {
+                    let decoded = decode(coding, body, 300).map_or(0, |text| text.len() as u64);
+                    prop_assert!(decoded <= FREE_BYTES.max(RATIO_MAX * body.len() as u64));
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_becomes_far_too_large_is_refused_before_it_is_there() {
         let spaces = vec![b' '; 32 << 20];

@@ -93,6 +93,8 @@ fn text(value: serde_json::Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -114,5 +116,35 @@ mod tests {
         assert_eq!(Envelope::parse(deep.as_bytes()).to_string(), "m (request r)");
         let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(5000));
         assert_eq!(Envelope::parse(long.as_bytes()).to_string().chars().count(), TEXT_MAX + 1);
+    }
+
+    /// Of what an envelope is made, and what else may come.
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        let token = prop_oneof![
+            Just("{".to_owned()),
+            Just("}".to_owned()),
+            Just("[".to_owned()),
+            Just("]".to_owned()),
+            Just(",".to_owned()),
+            Just(":".to_owned()),
+            Just("\"message\":".to_owned()),
+            Just("\"code\":".to_owned()),
+            Just("\"requestId\":".to_owned()),
+            Just("\"errors\":".to_owned()),
+            Just("\"field\":".to_owned()),
+            "\"(\\PC|\\\\u00[01][0-9a-f]|\\\\ud8[0-9a-f]{2}){0,300}\"",
+            "-?[0-9]{1,30}(e[0-9]{1,4})?",
+        ];
+        let tokens = proptest::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat().into_bytes());
+        prop_oneof![tokens, proptest::collection::vec(any::<u8>(), 0..200)]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_shown_short_and_plain(body in body()) {
+            let shown = Envelope::parse(&body).to_string();
+            prop_assert!(!shown.chars().any(char::is_control), "{:?}", shown);
+            prop_assert!(shown.chars().count() < 15 * TEXT_MAX, "{}", shown.len());
+        }
     }
 }

@@ -414,10 +414,14 @@ impl File {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        // Without the line itself, which may hold a secret.
+        // Without the line itself and the value found, which may be a secret.
         let malformed = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            ConfigError::Malformed { path: path.to_owned(), problem: format!("line {line}: {}", error.message()) }
+            let problem = match error.message().rsplit_once(", expected ") {
+                Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
+                _ => error.message().to_owned(),
+            };
+            ConfigError::Malformed { path: path.to_owned(), problem: format!("line {line}: {problem}") }
         };
         let table: toml::Table = text.parse().map_err(malformed)?;
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
@@ -496,6 +500,7 @@ fn path(text: &str) -> Option<PathBuf> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -660,5 +665,21 @@ mod tests {
 
         let message = load(&[]).credentials().unwrap_err().to_string();
         assert!(message.contains("set LUMETRADE_API_KEY"), "{message}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_file_says_its_values_are_not_repeated_where_they_may_be_secrets(
+            key in proptest::sample::select(&KEYS[..]).prop_filter("of a few words", |key| *key != "partition"),
+            value in "[\\[{\"']{0,2}canary[0-9]{0,4}[\\]}\"'\n=]{0,3}",
+            rest in "\\PC{0,40}",
+        ) {
+            for text in [format!("{key} = {value}{rest}"), format!("{rest}\n{key} = {value}")] {
+                if let Err(error) = parse(&text) {
+                    let message = error.to_string();
+                    prop_assert!(!message.contains("canary") || rest.contains("canary"), "{}: {}", text, message);
+                }
+            }
+        }
     }
 }

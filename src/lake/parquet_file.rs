@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{ErrorKind, Read, Seek, Write},
+    panic::{self, AssertUnwindSafe},
 };
 
 use arrow_array::RecordBatch;
@@ -202,8 +203,8 @@ impl<R: ChunkReader + 'static> Content<R> {
     /// [`LakeError::Damaged`] if it is no Parquet file, [`LakeError::Io`] if it cannot be read.
     pub(super) fn open(key: &str, content: R) -> Result<Self, LakeError> {
         let (content, failure) = Watched::new(content);
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| unreadable(key, &error, &failure))?;
+        let reader = caught(|| ParquetRecordBatchReaderBuilder::try_new(content));
+        let reader = reader.map_err(|problem| unreadable(key, problem, &failure))?;
         Ok(Self { key: key.to_owned(), reader: reader.with_batch_size(READ_ROWS), failure })
     }
 
@@ -231,8 +232,17 @@ impl<R: ChunkReader + 'static> Content<R> {
             Some(columns) => ProjectionMask::columns(reader.parquet_schema(), columns.iter().copied()),
             None => ProjectionMask::all(),
         };
-        let reader = reader.with_projection(mask).build().map_err(|error| unreadable(&key, &error, &failure))?;
-        Ok(reader.map(move |batch| batch.map_err(|error| unreadable(&key, &error, &failure))))
+        let reader = caught(|| reader.with_projection(mask).build());
+        let mut reader = Some(reader.map_err(|problem| unreadable(&key, problem, &failure))?);
+        Ok(std::iter::from_fn(move || {
+            let batches = reader.as_mut()?;
+            let batch = caught(|| batches.next().transpose());
+            if batch.is_err() {
+                // Nothing that follows is to be believed.
+                reader = None;
+            }
+            batch.map_err(|problem| unreadable(&key, problem, &failure)).transpose()
+        }))
     }
 }
 
@@ -250,21 +260,84 @@ pub(super) fn read_batches<R: ChunkReader + 'static>(
 }
 
 /// A file that cannot be read is not damaged: that is for its content to show.
-fn unreadable(key: &str, error: &dyn std::error::Error, failure: &Failure) -> LakeError {
+fn unreadable(key: &str, problem: String, failure: &Failure) -> LakeError {
     match failure.take() {
         Some(failure) => LakeError::io("read the copy of", key, failure),
-        None => LakeError::damaged(key, error.to_string()),
+        None => LakeError::damaged(key, problem),
+    }
+}
+
+/// Reads, and says why not if it cannot be done. Some damage the reader does not look for, and panics where it meets it.
+fn caught<T, E: ToString>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match panic::catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(_) => Err("contradicts itself".to_owned()),
     }
 }
 
 /// An entry of the footer of a whole file, or of its last bytes. `Err` with the bytes needed if the footer is longer.
-pub(super) fn footer_value(tail: &Bytes, key: &str) -> Result<Option<String>, ParquetError> {
-    let mut reader = ParquetMetaDataReader::new();
-    // Offsets in the footer are relative to the file, and none of them is followed here.
-    reader.try_parse_sized(tail, tail.len() as u64)?;
-    Ok(entry(reader.finish()?.file_metadata(), key))
+pub(super) fn footer_value(tail: &Bytes, key: &str) -> Result<Option<String>, String> {
+    let metadata = caught(|| {
+        let mut reader = ParquetMetaDataReader::new();
+        // Offsets in the footer are relative to the file, and none of them is followed here.
+        reader.try_parse_sized(tail, tail.len() as u64)?;
+        reader.finish()
+    })?;
+    Ok(entry(metadata.file_metadata(), key))
 }
 
 fn entry(metadata: &FileMetaData, name: &str) -> Option<String> {
     metadata.key_value_metadata()?.iter().find(|entry| entry.key == name)?.value.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+    use proptest::prelude::*;
+
+    use super::{super::spool::Spool, *};
+
+    fn file() -> Vec<u8> {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+        let rows = RecordBatch::try_from_iter([("id", column)]).unwrap();
+        let segment = Spool::new(&std::env::temp_dir()).unwrap().begin();
+        let mut writer = Writer::new(rows.schema(), segment).unwrap();
+        writer.write(&rows).unwrap();
+        let mut written = writer.close("key", "value".to_owned()).unwrap();
+        let mut bytes = Vec::new();
+        written.content.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_footer_is_read_from_a_files_end() {
+        let file = Bytes::from(file());
+        assert_eq!(footer_value(&file, "key").unwrap().as_deref(), Some("value"));
+        assert_eq!(footer_value(&file, "other").unwrap(), None);
+        assert!(footer_value(&file.slice(file.len() - 100..), "key").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_an_error_and_no_panic(
+            places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in any::<prop::sample::Index>(),
+            noise in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let mut damaged = file();
+            for (place, byte) in places {
+                let place = place.index(damaged.len());
+                damaged[place] = byte;
+            }
+            let cut = Bytes::copy_from_slice(&damaged[cut.index(damaged.len())..]);
+            for content in [Bytes::from(damaged), cut, Bytes::from([&noise[..], b"PAR1"].concat())] {
+                let _ = footer_value(&content, "key");
+                if let Ok(mut batches) = read_batches("x", content, None) {
+                    let _ = batches.try_for_each(|batch| batch.map(drop));
+                }
+            }
+        }
+    }
 }
