@@ -41,7 +41,7 @@ pub(super) struct Input {
     pub kept: Option<File>,
 }
 
-/// Commits that are kept as files between the passes.
+/// Objects that are fetched before they are read, and commits that are kept as files between the passes.
 const KEPT_MAX: usize = 16;
 
 /// Where a version is.
@@ -60,10 +60,13 @@ impl<'a> Fold<'a> {
         lake: &'a Lake,
         resource: &'a Resource,
         spool: &'a Path,
-        base: Vec<Input>,
+        mut base: Vec<Input>,
         commits: Vec<String>,
         wanted: Option<&HashSet<u128>>,
     ) -> Result<Self, LakeError> {
+        for input in base.iter_mut().take(KEPT_MAX).filter(|input| input.kept.is_none()) {
+            input.kept = Some(lake.store.fetch(&input.key, spool).await?);
+        }
         let mut fold = Self { lake, resource, spool, base, commits: Vec::new(), last: HashMap::new() };
         for key in commits {
             let file = lake.store.fetch(&key, spool).await?;
