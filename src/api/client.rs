@@ -5,7 +5,10 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use reqwest::{
     Certificate, Proxy, Response, StatusCode,
-    header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+        RETRY_AFTER,
+    },
     redirect, tls,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -15,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     BaseUrl, BodyStream, CodingError, Envelope, ProxyUrl,
     body::Bounds,
-    coding,
+    coding::{self, Decoder},
     envelope::ENVELOPE_BYTES_MAX,
     pace::RateLimit,
     resolver::{LinkLocal, Resolver},
@@ -27,6 +30,9 @@ use crate::schema::Resource;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time without a byte after which a connection is taken for dead.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time for an error's body: what is wrong is known from the status.
+const ENVELOPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the API is reached, and what its answers are held to.
 #[derive(Debug, Clone)]
@@ -207,29 +213,7 @@ impl Client {
         let Connection { poll_timeout: within, body_bytes_max: bytes_max, .. } = self.connection;
         Bounds { deadline: Instant::now() + within, bytes_max, within }
     }
-}
 
-fn build(connection: &Connection, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .default_headers(headers)
-        .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .dns_resolver(Arc::new(Resolver))
-        .https_only(!connection.base_url.is_loopback())
-        .tls_version_min(tls::Version::TLS_1_2)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT);
-    if let Some(proxy) = &connection.proxy {
-        builder = builder.proxy(Proxy::all(proxy.as_str())?);
-    }
-    if let Some(authorities) = &connection.authorities {
-        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(authorities)?);
-    }
-    builder.build()
-}
-
-impl Client {
     /// Asks for the list of a resource until there is an answer to go by; `None` if the API lacks it and may.
     async fn ask(&self, resource: &Resource) -> Result<Option<(Response, Bounds)>, ApiError> {
         let url = self.connection.base_url.join(&resource.path);
@@ -285,6 +269,26 @@ impl Client {
     }
 }
 
+fn build(connection: &Connection, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .default_headers(headers)
+        .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(Resolver))
+        .https_only(!connection.base_url.is_loopback())
+        .tls_version_min(tls::Version::TLS_1_2)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT);
+    if let Some(proxy) = &connection.proxy {
+        builder = builder.proxy(Proxy::all(proxy.as_str())?);
+    }
+    if let Some(authorities) = &connection.authorities {
+        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(authorities)?);
+    }
+    builder.build()
+}
+
 impl Source for Client {
     async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
         Ok(match self.ask(resource).await? {
@@ -319,16 +323,26 @@ async fn failure(url: &str, response: Response) -> ApiError {
     }
 }
 
-/// As much of an error's body as may be an envelope; what cannot be received is left out.
+/// As much of an error's body as may be an envelope; what cannot be received in time, or decoded, is left out.
 async fn beginning(mut response: Response) -> Vec<u8> {
+    let deadline = Instant::now() + ENVELOPE_TIMEOUT;
+    let coding = header(&response, CONTENT_ENCODING);
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = ENVELOPE_BYTES_MAX - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == ENVELOPE_BYTES_MAX {
+    let Ok(mut decoder) = Decoder::new(coding.as_deref(), u64::MAX) else { return body };
+    while body.len() < ENVELOPE_BYTES_MAX
+        && let Ok(Ok(received)) = timeout_at(deadline, response.chunk()).await
+    {
+        let ended = received.is_none();
+        let decoded = match received {
+            Some(chunk) => decoder.push(chunk),
+            None => decoder.finish(),
+        };
+        body.extend_from_slice(&decoded.unwrap_or_default());
+        if ended {
             break;
         }
     }
+    body.truncate(ENVELOPE_BYTES_MAX);
     body
 }
 

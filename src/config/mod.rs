@@ -14,6 +14,7 @@ mod secret;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -186,6 +187,8 @@ const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// A whole history may be this large unless the settings say otherwise.
 const BODY_MIB_MAX: u64 = 16 << 10;
+/// An answer that takes longer than this will not come.
+const POLL_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The API states no limit of requests, so this is polite.
 const REQUESTS_PER_SECOND: f64 = 4.0;
 
@@ -439,7 +442,12 @@ impl File {
             let problem = format!("{requests_per_second} is no number of requests between 0.001 and 1000");
             return Err(ConfigError::Invalid { setting: "requests_per_second", problem });
         }
-        let poll_timeout = humantime::parse_duration(&self.poll_timeout);
+        let poll_timeout =
+            humantime::parse_duration(&self.poll_timeout).map_err(|error| invalid("poll_timeout", &error))?;
+        if poll_timeout.is_zero() || poll_timeout > POLL_TIMEOUT_MAX {
+            let problem = format!("{} is not between no time and 30 days", self.poll_timeout);
+            return Err(ConfigError::Invalid { setting: "poll_timeout", problem });
+        }
         let bytes_max = self.body_max_mib.checked_mul(1 << 20).filter(|bytes| *bytes > 0);
         let too_large = || ConfigError::Invalid {
             setting: "body_max_mib",
@@ -455,7 +463,7 @@ impl File {
             authorities: path(&self.ca_file).map(read).transpose()?,
             requests_per_second,
             body_bytes_max: bytes_max.ok_or_else(too_large)?,
-            poll_timeout: poll_timeout.map_err(|error| invalid("poll_timeout", &error))?,
+            poll_timeout,
         })
     }
 }
@@ -579,6 +587,8 @@ mod tests {
             ("requests_per_second = 0.0", "`requests_per_second`: 0 is no number of requests"),
             ("requests_per_second = nan", "`requests_per_second`: NaN is no number of requests"),
             ("poll_timeout = \"soon\"", "`poll_timeout`: expected number"),
+            ("poll_timeout = \"0s\"", "`poll_timeout`: 0s is not between"),
+            ("poll_timeout = \"1000years\"", "`poll_timeout`: 1000years is not between"),
             ("body_max_mib = 0", "`body_max_mib`: 0 is no size"),
             ("body_max_mib = 9223372036854775807", "`body_max_mib`: 9223372036854775807 is no size"),
             ("proxy = \"http://user:canary@proxy\"", "`proxy`: a proxy is http://host:port"),

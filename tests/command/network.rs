@@ -70,6 +70,18 @@ fn an_answer_may_be_compressed_and_is_asked_for_so() {
 }
 
 #[test]
+fn what_the_api_says_of_an_error_is_read_though_it_is_compressed() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    let error = Answer::error(400, "No such thing", "req_gz");
+    let compressed = gzip(&error.body);
+    api.answer(PATH, [Answer { body: compressed, ..error }.header("Content-Encoding", "gzip")]);
+    let synced = Sync::of(&lake, &api.url(), "wallets").run();
+    assert_eq!(synced.ended.code, Some(65), "{}", synced.ended.stderr);
+    let message = synced.failure("wallets");
+    assert!(message.contains("No such thing") && message.contains("req_gz"), "{message}");
+}
+
+#[test]
 fn a_coding_that_was_not_asked_for_is_refused() {
     let (synced, asked) = refused([coded("br", TWO.into())], "", 65);
     assert!(synced.failure("wallets").contains("coding `br`"), "{}", synced.failure("wallets"));
