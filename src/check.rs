@@ -100,14 +100,13 @@ fn of_clock(ahead: TimeDelta) -> Finding {
 fn personal_data(resources: &[Resource]) -> Finding {
     let mut treated = [("not stored", Vec::new()), ("hashed", Vec::new()), ("kept", Vec::new())];
     for resource in resources {
-        for column in &resource.columns {
-            let place = match &column.personal {
-                None => continue,
-                Some(Treatment::Drop) => 0,
-                Some(Treatment::Hmac(_)) => 1,
-                Some(Treatment::Keep) => 2,
+        for (column, treatment) in resource.personal_columns() {
+            let place = match treatment {
+                Treatment::Drop => 0,
+                Treatment::Hmac(_) => 1,
+                Treatment::Keep => 2,
             };
-            treated[place].1.push(format!("{}.{}", resource.name, column.name));
+            treated[place].1.push(format!("{}.{column}", resource.name));
         }
     }
     let parts = treated.iter().filter(|(_, columns)| !columns.is_empty());
@@ -121,9 +120,8 @@ async fn lake(config: &Config) -> Result<String, Error> {
         Ok(store) => Lake::open(store).await,
         Err(error) => Err(error),
     };
-    match opened {
-        Ok(lake) if lake.granularity() == config.granularity => Ok("it is there, and of this version".to_owned()),
-        Ok(lake) => Err(LakeError::Granularity { lake: lake.granularity(), settings: config.granularity }.into()),
+    match opened.and_then(|lake| lake.filed_by(config.granularity)) {
+        Ok(_) => Ok("it is there, and of this version".to_owned()),
         Err(LakeError::Missing { .. }) => Ok("there is none yet; the first sync makes it".to_owned()),
         Err(error) => Err(error.into()),
     }
@@ -149,7 +147,7 @@ impl Report {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let kinds = self.findings.iter().filter_map(|finding| finding.kind);
-        kinds.max_by_key(|kind| kind.gravity()).map_or(0, Kind::exit_code)
+        Kind::gravest(kinds).map_or(0, Kind::exit_code)
     }
 
     /// What may help, each once.

@@ -126,6 +126,11 @@ impl Kind {
         }
     }
 
+    /// Of several failures, the one to tell; `None` of none.
+    pub fn gravest(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
+        kinds.max_by_key(|kind| kind.gravity())
+    }
+
     /// Of several failures, the one to tell: what needs a person goes before what the next run may mend by itself.
     #[must_use]
     pub fn gravity(self) -> u8 {

@@ -71,7 +71,7 @@ impl Verified {
 
     fn kind(&self) -> Option<Kind> {
         let found = (self.verification.found > 0).then_some(Kind::Damaged);
-        found.into_iter().chain(self.failure.as_ref().map(Failure::kind)).max_by_key(|kind| kind.gravity())
+        Kind::gravest(found.into_iter().chain(self.failure.as_ref().map(Failure::kind)))
     }
 }
 
@@ -79,7 +79,7 @@ impl Report {
     /// The exit code: 76 if anything was found, else that of the gravest failure, 0 if there is none.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.all().filter_map(Verified::kind).max_by_key(|kind| kind.gravity()).map_or(0, Kind::exit_code)
+        Kind::gravest(self.all().filter_map(Verified::kind)).map_or(0, Kind::exit_code)
     }
 
     /// What was not looked at to the end, and why.

@@ -12,6 +12,7 @@ mod personal;
 mod secret;
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
@@ -21,10 +22,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
-use self::{
-    personal::{PersonalData, PersonalDataSettings},
-    secret::Source,
-};
+use self::{personal::PersonalData, secret::Source};
 use crate::{
     api::{Connection, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
     decode::Zone,
@@ -362,13 +360,14 @@ impl Config {
             command: command.to_vec(),
         };
         let hmac_key = source(HMAC_KEY, "hmac_key_file", &file.hmac_key_file, &file.hmac_key_command);
-        let personal_data = PersonalDataSettings {
+        let personal_data = PersonalData {
             treatment: &environment.get(PERSONAL_DATA).unwrap_or(file.personal_data),
             columns: &file.personal_columns,
             key: &hmac_key,
             key_id: &file.hmac_key_id,
+            key_read: OnceCell::new(),
         };
-        let schemas = PersonalData::of(personal_data, &schemas)?.applied_to(schemas);
+        let schemas = personal_data.applied_to(schemas)?;
         let names = if flags.resources.is_empty() { file.resources } else { flags.resources };
         Ok(Self {
             connection,

@@ -1,67 +1,65 @@
 //! What is done with the columns that hold personal data.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::{ConfigError, secret::Source};
-use crate::schema::{Column, HmacKey, Resource, Schemas, Treatment, Type};
+use crate::schema::{Column, HmacKey, Schemas, Treatment, Type};
 
 /// What the settings say.
-#[derive(Clone, Copy)]
-pub(super) struct PersonalDataSettings<'s> {
+pub(super) struct PersonalData<'s> {
     /// Of all columns that are not named.
     pub treatment: &'s str,
     /// By `resource.column`.
     pub columns: &'s BTreeMap<String, String>,
-    /// Where the key is, which is read if a column needs it.
+    /// Where the key is.
     pub key: &'s Source,
     pub key_id: &'s str,
+    /// The key, once a column has needed it: a person may have to unlock it.
+    pub key_read: OnceCell<HmacKey>,
 }
-
-/// The treatment of each column, by `resource.column`.
-pub(super) struct PersonalData(BTreeMap<String, Treatment>);
 
 const SETTING: &str = "personal_data";
 const COLUMNS_SETTING: &str = "personal_columns";
 
-impl PersonalData {
-    pub(super) fn of(settings: PersonalDataSettings<'_>, schemas: &Schemas) -> Result<Self, ConfigError> {
-        let personal: Vec<String> = schemas.iter().flat_map(personal_columns).map(|(name, _)| name).collect();
-        if let Some(unknown) = settings.columns.keys().find(|name| !personal.contains(name)) {
+impl PersonalData<'_> {
+    /// The schemas with this done to their columns.
+    pub(super) fn applied_to(&self, mut schemas: Schemas) -> Result<Schemas, ConfigError> {
+        let mut personal = Vec::new();
+        for resource in schemas.iter() {
+            let columns = resource.personal_columns().into_iter();
+            personal.extend(columns.map(|(column, _)| format!("{}.{column}", resource.name)));
+        }
+        if let Some(unknown) = self.columns.keys().find(|name| !personal.contains(name)) {
             let problem = format!("`{unknown}` is no column of personal data; there are {}", personal.join(", "));
             return Err(ConfigError::Invalid { setting: COLUMNS_SETTING, problem });
         }
-        let general = settings.treatment(SETTING, settings.treatment)?;
-        let treated = personal.into_iter().map(|name| {
-            let treatment = match settings.columns.get(&name) {
-                Some(text) => settings.treatment(COLUMNS_SETTING, text)?,
-                None => general.clone(),
-            };
-            Ok((name, treatment))
-        });
-        treated.collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The schemas with this done to their columns.
-    pub(super) fn applied_to(&self, mut schemas: Schemas) -> Schemas {
+        let general = self.treatment(SETTING, self.treatment)?;
+        let named = self.columns.iter().map(|(name, text)| Ok((name.as_str(), self.treatment(COLUMNS_SETTING, text)?)));
+        let named: BTreeMap<&str, Treatment> = named.collect::<Result<_, ConfigError>>()?;
         for resource in schemas.iter_mut() {
-            let name = resource.name.clone();
-            treat(&mut resource.columns, &name, &self.0);
+            treat(&mut resource.columns, &resource.name, &|column| named.get(column).unwrap_or(&general).clone());
         }
-        schemas
+        Ok(schemas)
     }
-}
 
-impl PersonalDataSettings<'_> {
     fn treatment(&self, setting: &'static str, text: &str) -> Result<Treatment, ConfigError> {
         match text {
             "drop" => Ok(Treatment::Drop),
             "keep" => Ok(Treatment::Keep),
-            "hmac" => Ok(Treatment::Hmac(HmacKey::new(self.checked_key_id()?, self.key.read()?))),
+            "hmac" => self.hmac_key().map(Treatment::Hmac),
             other => {
                 let problem = format!("`{other}` is none of \"drop\", \"keep\" and \"hmac\"");
                 Err(ConfigError::Invalid { setting, problem })
             }
         }
+    }
+
+    fn hmac_key(&self) -> Result<HmacKey, ConfigError> {
+        if let Some(key) = self.key_read.get() {
+            return Ok(key.clone());
+        }
+        let key = HmacKey::new(self.checked_key_id()?, self.key.read()?);
+        Ok(self.key_read.get_or_init(|| key).clone())
     }
 
     /// The key's name stands in every value that was made with it.
@@ -76,30 +74,13 @@ impl PersonalDataSettings<'_> {
     }
 }
 
-/// The columns of personal data of a resource and of its lists, by `resource.column`.
-fn personal_columns(resource: &Resource) -> Vec<(String, &Column)> {
-    fn of<'c>(columns: &'c [Column], prefix: &str, found: &mut Vec<(String, &'c Column)>) {
-        for column in columns {
-            let name = format!("{prefix}.{}", column.name);
-            match &column.kind {
-                Type::List(list) => of(&list.columns, &name, found),
-                _ if column.personal.is_some() => found.push((name, column)),
-                _ => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    of(&resource.columns, &resource.name, &mut found);
-    found
-}
-
-fn treat(columns: &mut [Column], prefix: &str, treatments: &BTreeMap<String, Treatment>) {
-    for column in columns {
-        let name = format!("{prefix}.{}", column.name);
-        match &mut column.kind {
-            Type::List(list) => treat(&mut list.columns, &name, treatments),
-            _ if column.personal.is_some() => column.personal = treatments.get(&name).cloned(),
-            _ => {}
+/// Treats the columns of personal data as is said of them by `resource.column`.
+fn treat(columns: &mut [Column], prefix: &str, treatment: &impl Fn(&str) -> Treatment) {
+    for Column { name, kind, personal, .. } in columns {
+        let name = format!("{prefix}.{name}");
+        match kind {
+            Type::List(list) => treat(&mut list.columns, &name, treatment),
+            _ => *personal = personal.take().map(|_| treatment(&name)),
         }
     }
 }

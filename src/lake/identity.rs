@@ -62,11 +62,7 @@ impl Lake {
             Some(bytes) => Self::read(store, &bytes)?,
             None => Self::create(store, candidate).await?,
         };
-        if lake.identity.granularity == granularity {
-            Ok(lake)
-        } else {
-            Err(LakeError::Granularity { lake: lake.identity.granularity, settings: granularity })
-        }
+        lake.filed_by(granularity)
     }
 
     /// Opens a lake that is there.
@@ -81,10 +77,16 @@ impl Lake {
         }
     }
 
-    /// How its records are filed.
-    #[must_use]
-    pub fn granularity(&self) -> Granularity {
-        self.identity.granularity
+    /// The same lake.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Granularity`] if its records are filed otherwise.
+    pub fn filed_by(self, granularity: Granularity) -> Result<Self, LakeError> {
+        match self.identity.granularity {
+            lake if lake == granularity => Ok(self),
+            lake => Err(LakeError::Granularity { lake, settings: granularity }),
+        }
     }
 
     /// The seed of the lake's hashes.

@@ -44,6 +44,25 @@ pub struct Column {
     pub personal: Option<Treatment>,
 }
 
+impl Resource {
+    /// The columns that may hold personal data, those of its lists as `list.column`, with what is done with them.
+    #[must_use]
+    pub fn personal_columns(&self) -> Vec<(String, &Treatment)> {
+        fn of<'c>(columns: &'c [Column], prefix: &str, found: &mut Vec<(String, &'c Treatment)>) {
+            for Column { name, kind, personal, .. } in columns {
+                match (kind, personal) {
+                    (Type::List(list), _) => of(&list.columns, &format!("{prefix}{name}."), found),
+                    (_, Some(treatment)) => found.push((format!("{prefix}{name}"), treatment)),
+                    (_, None) => {}
+                }
+            }
+        }
+        let mut found = Vec::new();
+        of(&self.columns, "", &mut found);
+        found
+    }
+}
+
 /// What is done with personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Treatment {

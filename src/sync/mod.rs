@@ -31,7 +31,7 @@ use crate::{
         Twins,
         defect::{Defect, has},
     },
-    schema::{Column, Resource, Treatment},
+    schema::{Resource, Treatment},
 };
 
 /// Polls of one resource before a run that always comes second gives up.
@@ -263,8 +263,9 @@ impl<S: Source> ResourceSync<'_, S> {
 
     /// Said once, when the resource comes to the lake.
     fn tell_what_is_dropped(&self) {
-        let dropped = |column: &&Column| column.personal == Some(Treatment::Drop);
-        let columns: Vec<_> = self.resource.columns.iter().filter(dropped).map(|column| column.name.as_str()).collect();
+        let columns = self.resource.personal_columns().into_iter();
+        let columns: Vec<_> =
+            columns.filter(|(_, treatment)| **treatment == Treatment::Drop).map(|(column, _)| column).collect();
         if !columns.is_empty() {
             let (resource, columns) = (&self.resource.name, columns.join(", "));
             tracing::warn!(

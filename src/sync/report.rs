@@ -157,7 +157,7 @@ impl Report {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let failures = self.resources.iter().filter_map(|resource| resource.failure.as_ref());
-        failures.map(|failure| failure.kind).max_by_key(|kind| kind.gravity()).map_or(0, Kind::exit_code)
+        Kind::gravest(failures.map(|failure| failure.kind)).map_or(0, Kind::exit_code)
     }
 
     /// One line of JSON a resource, then one for the run.

@@ -32,9 +32,7 @@ fn coded(coding: &str, body: Vec<u8>) -> Answer {
 
 /// A sync with settings of its own.
 fn sync_with(lake: &Lake, url: &str, settings: &str) -> Sync {
-    let file = lake.folder().join("settings.toml");
-    fs::write(&file, settings).unwrap();
-    Sync::of(lake, url, "wallets").arg("--config").arg(file.to_str().unwrap())
+    Sync::of(lake, url, "wallets").settings(settings)
 }
 
 /// Syncs one wallet, then another answer, which must be refused with this code and leave the lake as it was.

@@ -1,6 +1,6 @@
 //! Personal data is where the settings want it, and nowhere else.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use crate::support::{
     api::ScriptedApi,
@@ -35,10 +35,8 @@ impl Beneficiaries {
 
     fn sync(&self, settings: &str, records: &[String]) -> Synced {
         self.api.serve(PATH, format!("[{}]", records.join(",")));
-        let file = self.lake.folder().join("settings.toml");
-        fs::write(&file, settings).unwrap();
         let sync = Sync::of(&self.lake, &self.api.url(), "beneficiaries").without("LUMETRADE_PERSONAL_DATA");
-        sync.arg("--config").arg(file.to_str().unwrap()).arg("-vvv").succeed()
+        sync.settings(settings).arg("-vvv").succeed()
     }
 
     /// Nickname and details of each row, by id.

@@ -176,10 +176,8 @@ fn misfits_up_to_one_in_a_thousand_are_taken_and_a_setting_takes_fewer() {
         *record = record.replace("1.5", TOO_FINE);
     }
     assert_eq!(deposits_api.take(&records).figure("deposits", "quarantined"), 12);
-    let settings = deposits_api.lake.folder().join("settings.toml");
-    std::fs::write(&settings, "quarantine_max = 0.0005\n").unwrap();
-    let stricter = Sync::of(&deposits_api.lake, &deposits_api.api.url(), "deposits").arg("--config");
-    let synced = stricter.arg(settings.to_str().unwrap()).run();
+    let stricter = Sync::of(&deposits_api.lake, &deposits_api.api.url(), "deposits");
+    let synced = stricter.settings("quarantine_max = 0.0005\n").run();
     assert_eq!(synced.ended.code, Some(65), "{}", synced.ended.stdout);
 }
 

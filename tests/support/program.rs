@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
+    fs,
     io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -158,6 +159,13 @@ impl Sync {
     pub fn arg(mut self, arg: &str) -> Self {
         self.command.arg(arg);
         self
+    }
+
+    /// With a settings file of this content, in its folder.
+    pub fn settings(self, text: &str) -> Self {
+        let file = self.command.get_current_dir().unwrap().join("settings.toml");
+        fs::write(&file, text).unwrap();
+        self.arg("--config").arg(file.to_str().unwrap())
     }
 
     /// With another variable in its environment.
