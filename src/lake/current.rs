@@ -97,8 +97,12 @@ enum Reflected {
 
 /// Closes a file of a projection.
 pub(super) fn close(writer: Writer, lake: &str) -> Result<Written, LakeError> {
-    let about = format!("{{\"format\":{FORMAT},\"lake\":\"{lake}\"}}");
-    writer.close(PROJECTION_KEY, about).map_err(|error| LakeError::spool(&error))
+    writer.close(PROJECTION_KEY, about(lake)).map_err(|error| LakeError::spool(&error))
+}
+
+/// What the footer of a projection's object says.
+fn about(lake: &str) -> String {
+    format!("{{\"format\":{FORMAT},\"lake\":\"{lake}\"}}")
 }
 
 /// Objects that are in the log as they were encoded, with the tables of their lists: what `current/` shows of a partition
@@ -113,6 +117,15 @@ impl Twins {
         if files.len() == resource.tables().len() {
             self.0.insert(committed.object.key, files);
         }
+    }
+
+    /// Those of these commits, if they are all of one diff, which has no record twice.
+    fn of(&self, commits: &[CommitObject]) -> Option<Vec<&[Written]>> {
+        let diff = commits.first()?.claim;
+        commits
+            .iter()
+            .map(|commit| self.0.get(&commit.key).filter(|_| commit.claim == diff).map(Vec::as_slice))
+            .collect()
     }
 }
 
@@ -338,11 +351,9 @@ impl<'a> Projection<'a> {
         };
         let commits: Vec<_> = commits.iter().filter(|commit| commit.partition == partition).cloned().collect();
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
-        let folded = match (&base, commits.as_slice()) {
-            (None, [only]) => match twins.0.get(&only.key) {
-                Some(twin) => Some(twin.clone()),
-                None => self.take_over(only, &spool).await?,
-            },
+        let folded = match (&base, commits.as_slice(), twins.of(&commits)) {
+            (None, _, Some(twins)) => Some(self.join(twins, &spool).await?),
+            (None, [only], None) => self.take_over(only, &spool).await?,
             _ => None,
         };
         let folded = match folded {
@@ -381,6 +392,20 @@ impl<'a> Projection<'a> {
         let mut files = self.begin(&self.tables, spool)?;
         fold.present_rows(|rows| files.write(&rows)).await?;
         self.close(files)
+    }
+
+    /// What the tables hold where each of these is a part of them: a file of each table.
+    async fn join(&self, parts: Vec<&[Written]>, spool: &Spool) -> Result<Vec<Written>, LakeError> {
+        if let [only] = parts.as_slice() {
+            return Ok(only.to_vec());
+        }
+        let _encoding = self.encoding.lock().await;
+        let tables = self.tables.iter().enumerate().map(|(number, table)| {
+            let parts: Vec<_> = parts.iter().map(|files| files[number].content.clone()).collect();
+            let entry = (PROJECTION_KEY, about(&self.lake.identity.id));
+            parquet_file::join(&parts, table.schema.clone(), spool.begin(), entry)
+        });
+        tables.collect::<Result<_, _>>().map_err(|error| LakeError::spool(&error))
     }
 
     /// The same of a partition's only commit: its rows are all there is, so that its object can stand in both layers. `None`

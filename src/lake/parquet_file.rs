@@ -13,9 +13,10 @@ use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
+    column::writer::ColumnCloseResult,
     errors::ParquetError,
     file::{
-        metadata::{FileMetaData, KeyValue, ParquetMetaDataReader},
+        metadata::{ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaDataReader, RowGroupMetaData},
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
         reader::ChunkReader,
     },
@@ -81,6 +82,41 @@ impl Writer {
     pub(super) fn close(mut self, key: &str, value: String) -> Result<Written, ParquetError> {
         self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         Ok(self.file.into_inner()?.finish()?)
+    }
+}
+
+/// One file of the row groups of several with the same columns, which are copied as they are encoded. One more entry stands
+/// in its footer.
+pub(super) fn join(
+    parts: &[Spooled],
+    schema: SchemaRef,
+    segment: Segment,
+    (key, value): (&str, String),
+) -> Result<Written, ParquetError> {
+    let (mut joined, _) = Writer::new(schema, segment)?.file.into_serialized_writer()?;
+    for part in parts {
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(part)?;
+        for group in metadata.row_groups() {
+            let mut copy = joined.next_row_group()?;
+            for column in group.columns() {
+                copy.append_column(part, as_closed(column, group))?;
+            }
+            copy.close()?;
+        }
+    }
+    joined.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    Ok(joined.into_inner()?.finish()?)
+}
+
+/// What closing the writer of this column came to.
+fn as_closed(column: &ColumnChunkMetaData, group: &RowGroupMetaData) -> ColumnCloseResult {
+    ColumnCloseResult {
+        bytes_written: column.compressed_size().unsigned_abs(),
+        rows_written: group.num_rows().unsigned_abs(),
+        metadata: column.clone(),
+        bloom_filter: None,
+        column_index: None,
+        offset_index: None,
     }
 }
 
@@ -294,7 +330,7 @@ fn entry(metadata: &FileMetaData, name: &str) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, StringArray};
+    use arrow_array::{ArrayRef, StringArray, cast::AsArray};
     use proptest::prelude::*;
 
     use super::{super::spool::Spool, *};
@@ -309,6 +345,35 @@ mod tests {
         let mut bytes = Vec::new();
         written.content.read_to_end(&mut bytes).unwrap();
         bytes
+    }
+
+    #[test]
+    fn joined_files_have_the_row_groups_of_all_as_they_were() {
+        let spool = Spool::new(&std::env::temp_dir()).unwrap();
+        let rows = |values: Vec<&str>| {
+            let column: ArrayRef = Arc::new(StringArray::from(values));
+            RecordBatch::try_from_iter([("id", column)]).unwrap()
+        };
+        let schema = rows(vec![]).schema();
+        let parts = [vec![vec!["a", "b"], vec!["c"]], vec![], vec![vec!["d"]]].map(|groups| {
+            let mut writer = Writer::new(schema.clone(), spool.begin()).unwrap();
+            for group in groups {
+                writer.write(&rows(group)).unwrap();
+                writer.flush().unwrap();
+            }
+            writer.close("key", "part".to_owned()).unwrap().content
+        });
+        let mut joined = join(&parts, schema, spool.begin(), ("key", "joined".to_owned())).unwrap();
+        let mut bytes = Vec::new();
+        joined.content.read_to_end(&mut bytes).unwrap();
+        assert_eq!((joined.size, joined.sha256), (bytes.len() as u64, sha256(&bytes)));
+        let content = Content::open("x", Bytes::from(bytes)).unwrap();
+        assert_eq!((content.rows(), content.entry("key").as_deref()), (4, Some("joined")));
+        assert_eq!(content.reader.metadata().num_row_groups(), 3);
+        let batches: Vec<_> = content.batches(None).unwrap().map(|batch| batch.unwrap()).collect();
+        let ids: Vec<_> =
+            batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten()).collect();
+        assert_eq!(ids, ["a", "b", "c", "d"]);
     }
 
     #[test]

@@ -15,6 +15,12 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+use parquet::{
+    errors::ParquetError,
+    file::reader::{ChunkReader, Length},
+};
+
 /// Bytes of a segment that are held in memory before they go to the file.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -33,7 +39,7 @@ pub(super) struct Segment {
     extents: Vec<Extent>,
 }
 
-/// A finished segment, to be read once; a clone of one that is unread can be read again.
+/// A finished segment, to be read once from its start or at any place; a clone of one that is unread can be read again.
 #[derive(Debug, Clone)]
 pub(super) struct Spooled {
     file: Arc<File>,
@@ -104,6 +110,47 @@ impl Spooled {
     }
 }
 
+impl Spooled {
+    fn extents(&self) -> impl Iterator<Item = Extent> {
+        std::iter::once(self.current).chain(self.extents.as_slice().iter().copied())
+    }
+
+    /// The same without its first bytes.
+    fn skip(mut self, mut bytes: u64) -> Self {
+        while bytes > 0 {
+            let skipped = self.current.length.min(bytes);
+            self.current.start += skipped;
+            self.current.length -= skipped;
+            bytes -= skipped;
+            if self.current.length == 0 {
+                let Some(next) = self.extents.next() else { break };
+                self.current = next;
+            }
+        }
+        self
+    }
+}
+
+impl Length for Spooled {
+    fn len(&self) -> u64 {
+        self.extents().map(|extent| extent.length).sum()
+    }
+}
+
+impl ChunkReader for Spooled {
+    type T = Self;
+
+    fn get_read(&self, start: u64) -> Result<Self, ParquetError> {
+        Ok(self.clone().skip(start))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut bytes = vec![0; length];
+        self.clone().skip(start).read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
 impl Read for Spooled {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.length == 0 {
@@ -137,7 +184,13 @@ mod tests {
         }
         for (segment, expected) in segments.into_iter().zip(expected) {
             let mut bytes = Vec::new();
-            segment.finish().unwrap().read_to_end(&mut bytes).unwrap();
+            let spooled = segment.finish().unwrap();
+            assert_eq!(spooled.len(), expected.len() as u64);
+            for start in [0, 1, 65_536, expected.len() / 2, expected.len() - 10] {
+                assert_eq!(spooled.get_bytes(start as u64, 10).unwrap(), expected[start..start + 10]);
+            }
+            assert!(spooled.get_bytes(expected.len() as u64 - 9, 10).is_err());
+            spooled.clone().read_to_end(&mut bytes).unwrap();
             assert_eq!(bytes, expected);
         }
         let mut nothing = Vec::new();

@@ -46,6 +46,8 @@ const FOLDER_PART_BYTES: usize = 1 << 20;
 
 /// Memory for objects that are being sent, unless one alone takes up more.
 const SENDING_KIB_MAX: u32 = 32 << 10;
+/// The same in a folder, which is near: sending more at once does not make it quicker.
+const FOLDER_SENDING_KIB_MAX: u32 = 12 << 10;
 
 /// What a create came to. Both are ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +92,8 @@ pub struct Store {
     folder: Option<PathBuf>,
     /// Folders that were made to last, with those around them.
     persisted: Arc<Mutex<HashSet<String>>>,
-    /// Memory that is free for objects to be sent.
+    /// Memory for objects that are being sent, and how much of it is free.
+    sending_kib_max: u32,
     room_kib: Arc<Semaphore>,
 }
 
@@ -121,7 +124,8 @@ impl Store {
                 let folder = folder::open(location, create)?;
                 let objects = LocalFileSystem::new_with_prefix(&folder)
                     .map_err(|source| LakeError::store("open the folder", location, source))?;
-                Ok(Self { folder: Some(folder), ..Self::new(Arc::new(objects.with_fsync(true)), location) })
+                let store = Self::holding(Arc::new(objects.with_fsync(true)), location, FOLDER_SENDING_KIB_MAX);
+                Ok(Self { folder: Some(folder), ..store })
             }
         }
     }
@@ -129,13 +133,18 @@ impl Store {
     /// A lake in any object store.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, location: &str) -> Self {
+        Self::holding(objects, location, SENDING_KIB_MAX)
+    }
+
+    fn holding(objects: Arc<dyn ObjectStore>, location: &str, sending_kib_max: u32) -> Self {
         Self {
             objects,
             traffic: Arc::default(),
             location: location.to_owned(),
             folder: None,
             persisted: Arc::default(),
-            room_kib: Arc::new(Semaphore::new(SENDING_KIB_MAX as usize)),
+            sending_kib_max,
+            room_kib: Arc::new(Semaphore::new(sending_kib_max as usize)),
         }
     }
 
@@ -310,7 +319,7 @@ impl Store {
 
     /// Waits for memory to be free. The semaphore is never closed, so that there is always a permit.
     async fn room_for(&self, size: u64) -> Option<SemaphorePermit<'_>> {
-        let kib = u32::try_from(size >> 10).map_or(SENDING_KIB_MAX, |kib| kib.min(SENDING_KIB_MAX));
+        let kib = u32::try_from(size >> 10).map_or(self.sending_kib_max, |kib| kib.min(self.sending_kib_max));
         self.room_kib.acquire_many(kib).await.ok()
     }
 
