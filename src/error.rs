@@ -47,6 +47,14 @@ pub enum Error {
         /// Offset in the body of the second record.
         offset: u64,
     },
+    /// A single read has given something else than the record that was asked for.
+    #[error("the API's answer for the single record `{key}` is refused: {problem}")]
+    Single {
+        /// The key.
+        key: String,
+        /// What it is instead.
+        problem: &'static str,
+    },
     /// A guard.
     #[error("the API's answer is refused: {0}")]
     Guard(#[from] GuardRefusal),
@@ -173,7 +181,8 @@ impl Error {
             Error::Api(error) => api_kind(error),
             Error::Lake(error) => lake_kind(error),
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
-            Error::Duplicate { .. } | Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
+            Error::Duplicate { .. } | Error::Single { .. } => Kind::Data,
+            Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
             Error::Outrun { .. } => Kind::Outrun,
             Error::Sandbox(_) | Error::Output(_) | Error::Start(_) => Kind::Store,
             Error::Bug(_) => Kind::Bug,
@@ -185,7 +194,10 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Error::Guard(GuardRefusal::PageSized { .. }) | Error::Paginated { .. } => Some(
-                "this version reads whole lists; if the records are really gone, sync this --resource with --accept-removals",
+                "`pagination = \"page\"` in the settings reads all pages, and `check --reserved` tells whether the server has them; if the records are really gone, sync this --resource with --accept-removals",
+            ),
+            Error::Api(ApiError::Walk { .. }) => Some(
+                "`check --reserved` tells whether the server has pages; with `pagination = \"none\"` the list is read in one answer",
             ),
             Error::Guard(_) => Some("if the records are really gone, sync this --resource with --accept-removals"),
             Error::Unfit { .. } => Some("if the API has changed, describe its records with --schemas"),
@@ -218,7 +230,7 @@ fn api_kind(error: &ApiError) -> Kind {
         ApiError::Setup { .. } | ApiError::Forbidden { .. } => Kind::Settings,
         ApiError::Denied { .. } => Kind::Denied,
         ApiError::Unreachable { .. } | ApiError::Interrupted { .. } | ApiError::TooLate { .. } => Kind::Unavailable,
-        ApiError::Coding { .. } => Kind::Data,
+        ApiError::Coding { .. } | ApiError::Walk { .. } => Kind::Data,
         ApiError::Status { status, .. } if *status >= 500 || matches!(status, 408 | 425 | 429) => Kind::Unavailable,
         ApiError::Status { .. } => Kind::Data,
     }

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use thiserror::Error;
 
@@ -9,6 +10,9 @@ use super::resolver::is_link_local;
 
 /// The only production server that the reference lists.
 pub const DEFAULT_BASE_URL: &str = "https://api.lumetrade.com";
+
+/// What cannot stand in a segment of a path as it is (RFC 3986, 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A base URL to which credentials may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +73,15 @@ impl BaseUrl {
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}{path}"));
         url
+    }
+}
+
+impl BaseUrl {
+    /// The URL of one record: the path with the key in the place of `{key}`, as one segment whatever the key is.
+    pub(super) fn join_item(&self, item_path: &str, key: &str) -> Url {
+        // Dots alone are a step up, however they are encoded: encoded twice they are a name, though of nothing.
+        let dots = if key.bytes().all(|byte| byte == b'.') { key.replace('.', "%2E") } else { key.to_owned() };
+        self.join(&item_path.replace("{key}", &utf8_percent_encode(&dots, RESERVED).to_string()))
     }
 }
 

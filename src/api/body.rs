@@ -69,6 +69,19 @@ impl BodyStream {
         Ok(Self::new(etag, chunks))
     }
 
+    /// All of the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub(super) async fn collect(mut self) -> Result<Vec<u8>, ApiError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.next().await? {
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
     /// The next chunk, or `None` at the declared end of the body.
     ///
     /// # Errors

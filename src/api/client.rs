@@ -4,10 +4,10 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use reqwest::{
-    Certificate, Proxy, Response, StatusCode,
+    Certificate, Proxy, Response, StatusCode, Url,
     header::{
-        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-        RETRY_AFTER,
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue,
+        IF_NONE_MATCH, LOCATION, RETRY_AFTER,
     },
     redirect, tls,
 };
@@ -16,15 +16,16 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    BaseUrl, BodyStream, CodingError, Envelope, ProxyUrl,
+    BaseUrl, BodyStream, CodingError, Envelope, ListRequest, ProxyUrl, WalkError,
     body::Bounds,
     coding::{self, Decoder},
     envelope::ENVELOPE_BYTES_MAX,
     pace::RateLimit,
     resolver::{LinkLocal, Resolver},
     retry::{self, Decision, Outcome, Pauses, RetryAfter},
+    walk,
 };
-use crate::schema::Resource;
+use crate::{record::RECORD_BYTES_MAX, schema::Resource};
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,18 +72,28 @@ pub struct Client {
 
 /// What answers polls: the API, or something that plays it.
 pub trait Source: Send + Sync {
-    /// Asks for the whole list of a resource.
+    /// Asks for the list of a resource.
     ///
     /// # Errors
     ///
     /// [`ApiError`], after the retries that are due.
-    fn poll(&self, resource: &Resource) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+    fn poll(&self, resource: &Resource, request: &ListRequest)
+    -> impl Future<Output = Result<Answer, ApiError>> + Send;
+
+    /// Asks for one record by its key; `None` if the API does not have it, or does not give it.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`], after the retries that are due.
+    fn single(&self, resource: &Resource, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, ApiError>> + Send;
 }
 
 /// What a poll is answered with.
 pub enum Answer {
     /// The records, still to be received.
     Body(BodyStream),
+    /// The list has the ETag that was asked about.
+    NotModified,
     /// An optional resource is not there.
     Absent,
 }
@@ -155,6 +166,14 @@ pub enum ApiError {
         /// Why.
         source: CodingError,
     },
+    /// The pages of a list do not make one.
+    #[error("the pages of {url} are refused: {source}")]
+    Walk {
+        /// Where.
+        url: String,
+        /// Why.
+        source: WalkError,
+    },
     /// 401 or 403.
     #[error("the API denies {url} ({status}): {envelope}")]
     Denied {
@@ -209,19 +228,29 @@ impl Client {
         Ok(Self { http, connection, rate_limit, pauses: Arc::new(Pauses::new(seed)) })
     }
 
-    fn bounds(&self) -> Bounds {
+    /// What an answer that is asked for now is held to.
+    pub(super) fn bounds(&self) -> Bounds {
         let Connection { poll_timeout: within, body_bytes_max: bytes_max, .. } = self.connection;
         Bounds { deadline: Instant::now() + within, bytes_max, within }
     }
 
-    /// Asks for the list of a resource until there is an answer to go by; `None` if the API lacks it and may.
-    async fn ask(&self, resource: &Resource) -> Result<Option<(Response, Bounds)>, ApiError> {
-        let url = self.connection.base_url.join(&resource.path);
+    /// The URL of a page of a resource's list, or of the whole.
+    pub(super) fn list_url(&self, resource: &Resource, request: &ListRequest, page: u64) -> Url {
+        request.url(self.connection.base_url.join(&resource.path), page)
+    }
+
+    /// Asks until there is an answer to go by.
+    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Answered, ApiError> {
+        let Question { resource, url, etag, may_lack } = question;
         let mut attempt = 1;
         loop {
             self.rate_limit.wait().await;
             let bounds = self.bounds();
-            let Ok(answered) = timeout_at(bounds.deadline, self.http.get(url.clone()).send()).await else {
+            let mut get = self.http.get(url.clone());
+            if let Some(etag) = etag {
+                get = get.header(IF_NONE_MATCH, etag);
+            }
+            let Ok(answered) = timeout_at(bounds.deadline, get.send()).await else {
                 return Err(bounds.missed(url.as_str()));
             };
             let outcome = match &answered {
@@ -230,9 +259,12 @@ impl Client {
                 Err(_) => Outcome::NoAnswer,
             };
             let (error, asked, date) = match (retry::decide(outcome), answered) {
-                (Decision::Accept, Ok(response)) => return Ok(Some((response, bounds))),
-                (Decision::Fail, Ok(response)) if resource.optional && response.status() == StatusCode::NOT_FOUND => {
-                    return Ok(None);
+                (Decision::Accept, Ok(response)) => return Ok(Answered::With(response, bounds)),
+                (_, Ok(response)) if may_lack && response.status() == StatusCode::NOT_FOUND => {
+                    return Ok(Answered::Lacking);
+                }
+                (_, Ok(response)) if etag.is_some() && response.status() == StatusCode::NOT_MODIFIED => {
+                    return Ok(Answered::NotModified);
                 }
                 (Decision::Retry, Ok(response)) => {
                     let (asked, date) = (header(&response, RETRY_AFTER), header(&response, DATE));
@@ -244,7 +276,7 @@ impl Client {
             };
             let retry_after = RetryAfter { asked: asked.as_deref(), date: date.as_deref() };
             let Some(pause) = self.pauses.next(attempt, retry_after) else { return Err(error) };
-            tracing::warn!(resource = resource.name, attempt, pause_ms = pause.as_millis() as u64, %error, "trying again");
+            tracing::warn!(resource, attempt, pause_ms = pause.as_millis() as u64, %error, "trying again");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
@@ -257,7 +289,9 @@ impl Client {
     /// As [`poll`](Source::poll).
     pub async fn look(&self, resource: &Resource) -> Result<Option<Look>, ApiError> {
         let began = Instant::now();
-        let Some((response, bounds)) = self.ask(resource).await? else { return Ok(None) };
+        let url = self.list_url(resource, &ListRequest::default(), 0);
+        let question = Question { resource: &resource.name, url, etag: None, may_lack: resource.optional };
+        let Answered::With(response, bounds) = self.ask(question).await? else { return Ok(None) };
         let date = header(&response, DATE).and_then(|text| DateTime::parse_from_rfc2822(&text).ok());
         let took = began.elapsed();
         let mut body = BodyStream::of(response, bounds)?;
@@ -290,11 +324,58 @@ fn build(connection: &Connection, headers: HeaderMap) -> reqwest::Result<reqwest
 }
 
 impl Source for Client {
-    async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
-        Ok(match self.ask(resource).await? {
-            Some((response, bounds)) => Answer::Body(BodyStream::of(response, bounds)?),
-            None => Answer::Absent,
+    async fn poll(&self, resource: &Resource, request: &ListRequest) -> Result<Answer, ApiError> {
+        if request.page_size.is_some() {
+            let body = walk::walk(self.clone(), resource.clone(), request.clone()).await?;
+            return Ok(body.map_or(Answer::Absent, Answer::Body));
+        }
+        let etag = request.etag.as_deref();
+        let url = self.list_url(resource, request, 0);
+        let question = Question { resource: &resource.name, url, etag, may_lack: resource.optional };
+        Ok(match self.ask(question).await? {
+            Answered::With(response, bounds) => Answer::Body(BodyStream::of(response, bounds)?),
+            Answered::NotModified => Answer::NotModified,
+            Answered::Lacking => Answer::Absent,
         })
+    }
+
+    async fn single(&self, resource: &Resource, key: &str) -> Result<Option<Vec<u8>>, ApiError> {
+        let url = self.connection.base_url.join_item(&resource.item_path, key);
+        let question = Question { resource: &resource.name, url, etag: None, may_lack: true };
+        let Answered::With(response, bounds) = self.ask(question).await? else { return Ok(None) };
+        let bounds = Bounds { bytes_max: bounds.bytes_max.min(RECORD_BYTES_MAX as u64), ..bounds };
+        BodyStream::of(response, bounds)?.collect().await.map(Some)
+    }
+}
+
+/// One request, which may be made several times.
+pub(super) struct Question<'q> {
+    /// For whom, in the log.
+    pub resource: &'q str,
+    pub url: Url,
+    /// Only if it is not this any more.
+    pub etag: Option<&'q str>,
+    /// Whether a 404 is an answer.
+    pub may_lack: bool,
+}
+
+/// An answer to go by.
+pub(super) enum Answered {
+    /// A 200, still to be received within these bounds.
+    With(Response, Bounds),
+    NotModified,
+    Lacking,
+}
+
+impl ApiError {
+    /// Whether the answer did not hold together, so that it may at another time.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        match self {
+            ApiError::Interrupted { .. } => true,
+            ApiError::Walk { source, .. } => source.is_torn(),
+            _ => false,
+        }
     }
 }
 

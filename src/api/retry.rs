@@ -7,6 +7,7 @@
 //! | no connection, or it broke before the answer began | retry |
 //! | the certificate or the protocol is not to be trusted | fail |
 //! | 401, 403 and every other status | fail |
+//! | of these, 404 of what may be missing, and 304 where an ETag was sent | an answer by itself |
 //!
 //! A pause doubles with every attempt up to a cap, and lies by chance between a half and the whole of that, so that many
 //! clients do not come back at once. A `Retry-After`, in seconds or as a date, is kept to, up to a cap of its own. All pauses

@@ -9,6 +9,7 @@
 //! registered to be masked when it is read.
 
 mod personal;
+mod polling;
 mod secret;
 
 use std::{
@@ -22,6 +23,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::polling::{Polling, Window};
 use self::{personal::PersonalData, secret::Source};
 use crate::{
     api::{Connection, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
@@ -71,6 +73,8 @@ pub struct Config {
     pub naive_zone: Zone,
     /// What the guards allow.
     pub limits: Limits,
+    /// How each resource is polled, by its name.
+    pub polling: BTreeMap<String, Polling>,
     /// Folder for objects in the making.
     pub spool: PathBuf,
     credentials_for: String,
@@ -190,6 +194,9 @@ const POLL_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The API states no limit of requests, so this is polite.
 const REQUESTS_PER_SECOND: f64 = 4.0;
 
+/// What the API plans as its maximum.
+const PAGE_SIZE: u32 = 100;
+
 /// More threads than this are a mistake.
 const THREADS_MAX: usize = 1024;
 
@@ -263,11 +270,18 @@ struct File {
     hmac_key_file: String,
     hmac_key_command: Vec<String>,
     hmac_key_id: String,
+    pagination: String,
+    page_size: u32,
+    conditional: bool,
+    incremental: String,
+    lookback: String,
+    full_poll_every: String,
+    polling: BTreeMap<String, polling::Raw>,
     personal_columns: BTreeMap<String, String>,
 }
 
 /// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 30] = [
     "base_url",
     "api_key_file",
     "api_secret_file",
@@ -290,6 +304,13 @@ const KEYS: [&str; 23] = [
     "hmac_key_file",
     "hmac_key_command",
     "hmac_key_id",
+    "pagination",
+    "page_size",
+    "conditional",
+    "incremental",
+    "lookback",
+    "full_poll_every",
+    "polling",
     "personal_columns",
 ];
 
@@ -318,6 +339,13 @@ impl Default for File {
             hmac_key_file: String::new(),
             hmac_key_command: Vec::new(),
             hmac_key_id: "1".to_owned(),
+            pagination: "none".to_owned(),
+            page_size: PAGE_SIZE,
+            conditional: false,
+            incremental: "none".to_owned(),
+            lookback: "7d".to_owned(),
+            full_poll_every: "1d".to_owned(),
+            polling: BTreeMap::new(),
             personal_columns: BTreeMap::new(),
         }
     }
@@ -352,6 +380,7 @@ impl Config {
             Some(folder) => Schemas::builtin()?.with_overrides(&folder)?,
             None => Schemas::builtin()?,
         };
+        let polling = polling::of_all(&schemas, &file.polling_of_all(), &file.polling)?;
         let source = |variable, setting, file: &str, command: &[String]| Source {
             variable,
             value: environment.get(variable).map(SecretString::from),
@@ -374,11 +403,13 @@ impl Config {
             lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
+            polling,
             resources: choose(&schemas, &names)?,
             all_resources: names.is_empty(),
             naive_zone: file.naive_zone.parse().map_err(|error| invalid("naive_zone", &error))?,
             limits: Limits {
                 accept_removals: flags.accept_removals,
+                paged: false,
                 quarantine_share_max: share(file.quarantine_max)?,
                 quarantine_min: QUARANTINE_MIN,
             },
@@ -432,6 +463,17 @@ impl File {
             return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.clone(), nearest });
         }
         toml::from_str(text).map_err(malformed)
+    }
+
+    fn polling_of_all(&self) -> polling::Raw {
+        polling::Raw {
+            pagination: Some(self.pagination.clone()),
+            page_size: Some(self.page_size),
+            conditional: Some(self.conditional),
+            incremental: Some(self.incremental.clone()),
+            lookback: Some(self.lookback.clone()),
+            full_poll_every: Some(self.full_poll_every.clone()),
+        }
     }
 
     /// How the API is reached, at another base URL if one is given.
@@ -599,6 +641,13 @@ mod tests {
                 "`trades.status` is no column of personal data; there are wal",
             ),
             ("[personal_columns]\n\"wallets.deposit_details\" = \"x\"", "`personal_columns`: `x` is none of"),
+            ("pagination = \"cursor\"", "`pagination`: `cursor` is none of"),
+            ("page_size = 0", "`page_size`: 0 is no number of records"),
+            ("incremental = \"yes\"", "`incremental`: `yes` is none of"),
+            ("lookback = \"-1d\"", "`lookback`: expected number"),
+            ("[polling.trade]\nconditional = true", "`polling`: there is no resource `trade`"),
+            ("[polling.trades]\npages = 1", "unknown field `pages`"),
+            ("pagination = \"page\"\nconditional = true", "`conditional`: accounts is read page by page"),
             ("personal_data = \"hmac\"", "set LUMETRADE_HMAC_KEY, or name a file with `hmac_key_file`"),
             ("personal_data = \"hmac\"\nhmac_key_id = \"a b\"", "`hmac_key_id`: `a b` is no name of a key"),
         ];
@@ -632,6 +681,22 @@ mod tests {
         assert!(kept.values().all(|treatment| *treatment == Treatment::Keep));
         let hashed = load("personal_data = \"hmac\"\nhmac_key_id = \"2026\"", &[(HMAC_KEY, "canary")]);
         assert!(hashed.values().all(|treatment| matches!(treatment, Treatment::Hmac(key) if key.id() == "2026")));
+    }
+
+    #[test]
+    fn one_resource_may_be_polled_otherwise_than_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        let settings = "pagination = \"page\"\nincremental = \"window\"\n[polling.trades]\npagination = \"none\"\nconditional = true\nlookback = \"2h\"";
+        std::fs::write(&file, settings).unwrap();
+        let polling =
+            Config::load(Flags { config: Some(file), ..Flags::default() }, &environment(&[])).unwrap().polling;
+        let day = Duration::from_secs(24 * 60 * 60);
+        let window = |lookback| Some(Window { lookback, full_poll_every: day });
+        let expected = Polling { page_size: None, conditional: true, window: window(day / 12) };
+        assert_eq!(polling["trades"], expected);
+        assert_eq!(polling["deposits"], Polling { page_size: Some(100), conditional: false, window: window(7 * day) });
+        assert_eq!(polling["accounts"], Polling { page_size: Some(100), ..Polling::default() }, "it has no times");
     }
 
     #[test]

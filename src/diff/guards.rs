@@ -16,6 +16,8 @@ use super::Conclusion;
 pub struct Limits {
     /// Take whatever is missing for removed.
     pub accept_removals: bool,
+    /// The list was read page by page: it may well be as long as a page.
+    pub paged: bool,
     /// Share of the listed records that may be rejected.
     pub quarantine_share_max: f64,
     /// Rejected records that are always allowed, however few are listed.
@@ -35,7 +37,12 @@ const PAGE_SIZES: [u64; 9] = [10, 20, 25, 50, 100, 200, 250, 500, 1000];
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { accept_removals: false, quarantine_share_max: QUARANTINE_SHARE_MAX, quarantine_min: QUARANTINE_MIN }
+        Self {
+            accept_removals: false,
+            paged: false,
+            quarantine_share_max: QUARANTINE_SHARE_MAX,
+            quarantine_min: QUARANTINE_MIN,
+        }
     }
 }
 
@@ -93,7 +100,7 @@ impl Limits {
         if listed == 0 {
             return Err(GuardRefusal::Emptied { known });
         }
-        if PAGE_SIZES.contains(&listed) {
+        if PAGE_SIZES.contains(&listed) && !self.paged {
             return Err(GuardRefusal::PageSized { listed, known });
         }
         if missing > MISSING_MIN.max(known / MISSING_ONE_IN) {
@@ -167,5 +174,12 @@ mod tests {
         let limits = Limits { accept_removals: true, ..Limits::default() };
         assert_eq!(limits.check(&poll(5, 0, 0)), Ok(()));
         assert!(limits.check(&poll(5, 0, 11)).is_err());
+    }
+
+    #[test]
+    fn a_list_that_was_walked_may_be_as_long_as_a_page() {
+        let limits = Limits { paged: true, ..Limits::default() };
+        assert_eq!(limits.check(&poll(101, 100, 0)), Ok(()));
+        assert!(limits.check(&poll(5000, 100, 0)).is_err());
     }
 }

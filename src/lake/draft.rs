@@ -57,6 +57,8 @@ pub struct PollFacts {
     pub body: Body,
     /// The body's ETag, where the server gave one.
     pub etag: Option<String>,
+    /// When the last poll of the whole list began of which nothing is left out: this one, or one before it.
+    pub full_poll_at: Option<i64>,
     /// Records listed before.
     pub known_before: u64,
     /// Of these, the ones expected to change.
@@ -270,6 +272,7 @@ impl Drafts {
             body_bytes: poll.body.bytes,
             body_hash: poll.body.hash.clone(),
             etag: poll.etag.clone(),
+            full_poll_at: poll.full_poll_at,
             newest_event_time: self.head.cursor.as_ref().and_then(|cursor| cursor.newest_event_time),
             known: poll.known_before,
             open: poll.open_before,

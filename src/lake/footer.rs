@@ -65,6 +65,10 @@ pub struct Cursor {
     pub body_hash: String,
     /// ETag of the body, where the server gave one.
     pub etag: Option<String>,
+    /// When the last poll of the whole list began that was taken whole, in microseconds since 1970 UTC: this one, or one
+    /// before it.
+    #[serde(default)]
+    pub full_poll_at: Option<i64>,
     /// Newest event time seen in any record, in microseconds since 1970 UTC.
     pub newest_event_time: Option<i64>,
     /// Records that the API lists, as of this commit and those before it in its diff, whether or not these came to be there.

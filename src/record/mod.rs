@@ -12,4 +12,4 @@
 mod scan;
 mod split;
 
-pub use split::{Body, MalformedBody, RecordSlice, Splitter};
+pub use split::{Body, MalformedBody, RECORD_BYTES_MAX, RecordSlice, Splitter};

@@ -9,22 +9,29 @@
 
 mod ambient;
 mod observation;
+mod plan;
 mod report;
+mod singles;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 pub use ambient::Ambient;
 use chrono::TimeDelta;
 use observation::{Observation, Observed};
+use plan::Plan;
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
+use singles::{Given, Singles};
 
 use crate::{
-    api::{Answer, ApiError, Client, Source},
-    config::Config,
+    api::{Answer, Client, ListRequest, Source},
+    config::{Config, Polling},
     decode::{Decoder, Operation, Row, key_hash},
-    diff::{Conclusion, Filed, KnownRecord},
+    diff::{Conclusion, Filed, Known, KnownRecord, Limits},
     error::Error,
     lake::{
         self, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection, Quarantine, Store,
@@ -36,6 +43,9 @@ use crate::{
 
 /// Polls of one resource before a run that always comes second gives up.
 const ATTEMPTS_MAX: u32 = 3;
+/// Records missing from a list that was read page by page which are looked for one by one; where there are more, none is
+/// taken for removed.
+const MISSED_MAX: u64 = 100;
 /// Age at which a file that was being written is no living writer's any more.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 
@@ -84,6 +94,15 @@ struct ResourceSync<'a, S> {
     resource: &'a Resource,
 }
 
+/// What a poll was answered with.
+enum Seen {
+    Records(Box<Observed>),
+    /// The list is what it was at the last poll.
+    Same,
+    /// The API lacks the resource, and may.
+    Nothing,
+}
+
 /// Whether a poll's findings are in the lake.
 enum Written {
     All,
@@ -100,7 +119,7 @@ impl<S: Source> ResourceSync<'_, S> {
                     tracing::warn!(resource = self.resource.name, "another run was quicker; polling again");
                 }
                 // Nothing of a poll that did not come to its end is used.
-                Err(Error::Api(error @ ApiError::Interrupted { .. })) if attempt < ATTEMPTS_MAX => {
+                Err(error) if attempt < ATTEMPTS_MAX && self.is_torn(&error) => {
                     tracing::warn!(resource = self.resource.name, attempt, %error, "polling again");
                 }
                 Err(error) => return Err(error),
@@ -109,8 +128,23 @@ impl<S: Source> ResourceSync<'_, S> {
         Err(Error::Outrun { resource: self.resource.name.clone(), attempts: ATTEMPTS_MAX })
     }
 
+    /// Whether an answer does not hold together and may do so when it is asked for again. What is read in several answers
+    /// may have changed between them.
+    fn is_torn(&self, error: &Error) -> bool {
+        let in_parts = self.polling().page_size.is_some() || self.polling().window.is_some();
+        match error {
+            Error::Api(error) => error.is_torn(),
+            Error::Duplicate { .. } => in_parts,
+            _ => false,
+        }
+    }
+
     async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
-        let early = if has(Defect::PollsTooEarly) { Some(self.source.poll(self.resource).await?) } else { None };
+        let early = if has(Defect::PollsTooEarly) {
+            Some(self.source.poll(self.resource, &ListRequest::default()).await?)
+        } else {
+            None
+        };
         let log = Log::new(self.lake, self.resource);
         let projection = Projection::new(self.lake, self.resource, self.spool());
         let head = log.settle(self.spool()).await?;
@@ -118,34 +152,99 @@ impl<S: Source> ResourceSync<'_, S> {
         if head.seq > 0 {
             projection.advance(&log, &head, &Twins::default()).await?;
         }
-        let Some(observed) = self.observe(&head, early).await? else {
-            tracing::info!(resource = self.resource.name, path = self.resource.path, "the API has no such endpoint");
-            report.outcome = ResourceOutcome::Absent;
-            return Ok(Written::All);
-        };
-        self.write(&log, &projection, head, observed, report).await
+        match self.observe(&head, early).await? {
+            Seen::Records(observed) => return self.write(&log, &projection, head, *observed, report).await,
+            Seen::Same => {
+                tracing::info!(resource = self.resource.name, "the list has the ETag that it had");
+                report.unchanged = head.cursor.map_or(0, |cursor| cursor.known);
+            }
+            Seen::Nothing => {
+                tracing::info!(
+                    resource = self.resource.name,
+                    path = self.resource.path,
+                    "the API has no such endpoint"
+                );
+                report.outcome = ResourceOutcome::Absent;
+            }
+        }
+        Ok(Written::All)
     }
 
-    /// Polls; `None` if the API lacks the resource and may.
-    async fn observe(&self, head: &Head, early: Option<Answer>) -> Result<Option<Observed>, Error> {
+    /// Polls what is due.
+    async fn observe(&self, head: &Head, early: Option<Answer>) -> Result<Seen, Error> {
         let decoder = self.decoder();
         let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
+        let plan = Plan::of(self.polling(), head, rebuilt, known.open(), poll.observed_at);
+        let (plan, singles) = self.ask_for_open(plan, head, &known).await?;
         let answer = match early {
             Some(answer) => answer,
-            None => self.source.poll(self.resource).await?,
+            None => self.source.poll(self.resource, &plan.request).await?,
         };
-        let Answer::Body(mut body) = answer else { return Ok(None) };
+        let mut body = match answer {
+            Answer::Body(body) => body,
+            Answer::NotModified => return Ok(Seen::Same),
+            Answer::Absent => return Ok(Seen::Nothing),
+        };
         let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts, self.spool());
+        singles.iter().try_for_each(|text| observation.push_single(text))?;
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
         }
         let mut observed = observation.finish(poll, body.etag, rebuilt)?;
-        self.config.limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
+        observed.since = plan.request.since;
+        if !plan.is_whole() {
+            // What is not listed was not asked for.
+            observed.conclusion.withhold_removals();
+        }
+        let limits = Limits { paged: plan.request.page_size.is_some(), ..self.config.limits };
+        limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
         self.remove_missing(head, &mut observed).await?;
         observed.drafts.ensure_table()?;
-        Ok(Some(observed))
+        Ok(Seen::Records(Box::new(observed)))
+    }
+
+    /// The open records, each asked for by itself, where the plan is to read a part of the list; the whole list is read
+    /// instead if they cannot be relied upon.
+    async fn ask_for_open(&self, plan: Plan, head: &Head, known: &Known) -> Result<(Plan, Vec<Vec<u8>>), Error> {
+        if plan.is_whole() {
+            return Ok((plan, Vec::new()));
+        }
+        let mut open = HashMap::new();
+        for record in known.records() {
+            let record = record.map_err(|error| LakeError::spool(&error))?;
+            if record.open && !record.removed {
+                open.insert(record.key, record);
+            }
+        }
+        match self.singles().ask(head, &open).await? {
+            Given::Texts(texts) => Ok((plan, texts)),
+            Given::Less { key } => {
+                let resource = &self.resource.name;
+                tracing::warn!(resource, key, "a single read says less than the list; reading the whole list");
+                Ok((Plan::whole(self.polling()), Vec::new()))
+            }
+        }
+    }
+
+    /// Whether none of the records that are missing from a list that was read page by page is there all the same: it may
+    /// have moved to a page that had been read.
+    async fn have_gone(&self, head: &Head, missing: &[KnownRecord]) -> Result<bool, Error> {
+        if missing.len() as u64 > MISSED_MAX {
+            return Ok(false);
+        }
+        let missing = missing.iter().map(|record| (record.key, *record)).collect();
+        Ok(self.singles().ask(head, &missing).await? == Given::Texts(Vec::new()))
+    }
+
+    fn singles(&self) -> Singles<'_, S> {
+        let (source, lake, resource) = (self.source, self.lake, self.resource);
+        Singles { source, lake, resource, decoder: self.decoder(), spool: self.spool() }
+    }
+
+    fn polling(&self) -> &Polling {
+        &self.config.polling[&self.resource.name]
     }
 
     /// Drafts a last row for each record that is missing, with the values it had.
@@ -161,6 +260,17 @@ impl<S: Source> ResourceSync<'_, S> {
                 "removals are withheld: some records came without a readable key; --accept-removals takes them"
             );
             observed.withheld = tally.removed;
+            observed.conclusion.withhold_removals();
+        }
+        let missing = &observed.conclusion.missing;
+        let paged = self.polling().page_size.is_some() && !self.config.limits.accept_removals;
+        if paged && !missing.is_empty() && !self.have_gone(head, missing).await? {
+            tracing::warn!(
+                resource = self.resource.name,
+                missing = missing.len(),
+                "removals are withheld: the list may have moved while its pages were read; --accept-removals takes them"
+            );
+            observed.withheld = missing.len() as u64;
             observed.conclusion.withhold_removals();
         }
         if observed.conclusion.missing.is_empty() {
@@ -213,6 +323,7 @@ impl<S: Source> ResourceSync<'_, S> {
             withheld,
             rejected,
             undocumented,
+            since,
         } = observed;
         for status in &undocumented {
             tracing::warn!(
@@ -225,9 +336,13 @@ impl<S: Source> ResourceSync<'_, S> {
             let records = rejected.len();
             tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; quarantined");
         }
-        report.observed(&conclusion, &body, withheld);
+        report.observed(&conclusion, &body, withheld, since);
         let before = head.seq;
-        let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
+        let full_poll_at = match (since, withheld) {
+            (None, 0) => Some(poll.observed_at),
+            _ => head.cursor.as_ref().and_then(|cursor| cursor.full_poll_at),
+        };
+        let facts = PollFacts { body, etag, full_poll_at, known_before: conclusion.present_before, open_before };
         if has(Defect::KeepsStateTooEarly) {
             self.save_known(&head, &mut conclusion).await?;
         }
@@ -285,7 +400,7 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 }
 
-type Missing = std::collections::HashMap<u128, KnownRecord>;
+type Missing = HashMap<u128, KnownRecord>;
 
 fn filed(record: &KnownRecord) -> Filed {
     Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open: record.open }

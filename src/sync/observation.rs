@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use chrono::{DateTime, Utc};
+
 use super::ambient::PollStart;
 use crate::{
     decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash, without_personal},
@@ -47,6 +49,8 @@ pub(super) struct Observed {
     pub rejected: Vec<(Rejection, Quarantined)>,
     /// Statuses that the schema does not list.
     pub undocumented: BTreeSet<String>,
+    /// From when on the list was asked for, if not for the whole of it.
+    pub since: Option<DateTime<Utc>>,
 }
 
 struct RecordReader<'r> {
@@ -84,6 +88,15 @@ impl<'r> Observation<'r> {
         pushed.map_err(|error| self.explain(error))
     }
 
+    /// Takes a record that was asked for by itself.
+    pub(super) fn push_single(&mut self, text: &[u8]) -> Result<(), Error> {
+        let mut splitter = Splitter::new(self.reader.seed.0);
+        for part in [b"[", text, b"]"] {
+            splitter.push(part, |slice| self.reader.take(slice))?;
+        }
+        Ok(splitter.finish().map(drop)?)
+    }
+
     pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
         let body = self.splitter.finish()?;
         self.reader.place()?;
@@ -99,6 +112,7 @@ impl<'r> Observation<'r> {
             withheld: 0,
             rejected,
             undocumented,
+            since: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::{
@@ -51,8 +52,11 @@ pub struct ResourceReport {
     pub repeated: u64,
     /// In quarantine at present.
     pub quarantined: u64,
-    /// Missing, but not taken for removed, because some records came without a readable key.
+    /// Missing, but not taken for removed: some records came without a readable key, or the list moved while its pages were
+    /// read.
     pub withheld: u64,
+    /// From when on the list was asked for; null for the whole of it.
+    pub since: Option<DateTime<Utc>>,
     /// Length of the API's answer.
     pub body_bytes: u64,
     /// Numbers of the commits made.
@@ -105,6 +109,7 @@ impl ResourceReport {
             repeated: 0,
             quarantined: 0,
             withheld: 0,
+            since: None,
             body_bytes: 0,
             commits: Vec::new(),
             rows: 0,
@@ -113,8 +118,15 @@ impl ResourceReport {
         }
     }
 
-    pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body, withheld: u64) {
+    pub(super) fn observed(
+        &mut self,
+        conclusion: &Conclusion,
+        body: &Body,
+        withheld: u64,
+        since: Option<DateTime<Utc>>,
+    ) {
         self.withheld = withheld;
+        self.since = since;
         let tally = conclusion.tally;
         self.unchanged = tally.unchanged + tally.equal;
         self.repeated = tally.repeated;

@@ -285,7 +285,10 @@ async fn many_partitions_take_few_round_trips_in_a_row() {
         drafts.append(Added, filed, &row, Effect::default()).unwrap();
     }
     let body = Body { bytes: 9, hash: "x".into(), records: 1 };
-    let diff = drafts.seal(&PollFacts { body, etag: None, known_before: 0, open_before: 0 }).unwrap().unwrap();
+    let diff = drafts
+        .seal(&PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0 })
+        .unwrap()
+        .unwrap();
     let (began, mut confirmed) = (Instant::now(), 0);
     let committed = writer.log().commit(&diff, |_| confirmed += 1).await.unwrap();
     assert!(matches!(committed, Outcome::Committed(Head { seq: 24, claim: 1, .. })), "{committed:?}");

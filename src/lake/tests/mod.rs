@@ -88,7 +88,10 @@ impl<'a> Writer<'a> {
             drafts.append(operation, filed, &row, effect).unwrap();
         }
         let body = Body { bytes: 9, hash: "x".into(), records: 1 };
-        drafts.seal(&PollFacts { body, etag: None, known_before: 0, open_before: 0 }).unwrap().unwrap()
+        drafts
+            .seal(&PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0 })
+            .unwrap()
+            .unwrap()
     }
 
     async fn commit(&self, poll: &str, versions: &[Version<'_>]) -> Head {

@@ -16,7 +16,7 @@ use super::{
     random::Random,
 };
 use crate::{
-    api::{Answer, ApiError, BodyStream, Envelope, Source},
+    api::{Answer, ApiError, BodyStream, Envelope, ListRequest, Source},
     sandbox::{KeyOrder, ListOrder, Numbers, Style, Whitespace},
     schema::Resource,
 };
@@ -215,7 +215,11 @@ impl SimulatedApi {
 }
 
 impl Source for SimulatedApi {
-    async fn poll(&self, resource: &Resource) -> Result<Answer, ApiError> {
+    async fn single(&self, _: &Resource, _: &str) -> Result<Option<Vec<u8>>, ApiError> {
+        Ok(None)
+    }
+
+    async fn poll(&self, resource: &Resource, _: &ListRequest) -> Result<Answer, ApiError> {
         let process = &self.0;
         process.depart().await;
         process.stage.figures().count("polls");

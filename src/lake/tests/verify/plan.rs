@@ -122,6 +122,7 @@ impl Plan {
                 body_bytes: 9,
                 body_hash: "x".into(),
                 etag: None,
+                full_poll_at: None,
                 newest_event_time: Some(FIRST),
                 known: *known,
                 open: *open,

@@ -192,7 +192,7 @@ fn refusal(error: Error) -> Result<Error, String> {
 
 /// Rows that go to the lake: added, changed, removed. Those of the removed are drafted later.
 fn drafted(drafts: Drafts, body: Body) -> Result<(u64, u64, u64), String> {
-    let facts = PollFacts { body, etag: None, known_before: 0, open_before: 0 };
+    let facts = PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0 };
     let sealed = drafts.seal(&facts).map_err(|error| error.to_string())?;
     let add = |(added, changed, removed), counts: RowCounts| {
         (added + counts.added, changed + counts.changed, removed + counts.removed)
