@@ -68,6 +68,9 @@ pub struct CheckArgs {
     settings: SettingsArgs,
     #[arg(long, value_name = "URL", help = "Where the API is [default: https://api.lumetrade.com]")]
     base_url: Option<String>,
+    /// Try too what the contract reserves (pages, `dateFrom`, ETags), which reads each list a few times
+    #[arg(long)]
+    pub reserved: bool,
     /// Print what was found as JSON, one line each
     #[arg(long)]
     pub json: bool,

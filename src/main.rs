@@ -109,7 +109,7 @@ async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> 
 
 async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
-    let report = check::run(&config, ambient).await;
+    let report = check::run(&config, ambient, args.reserved).await;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     report.hints().for_each(|hint| tell_hint(Some(hint)));
     Ok(report.exit_code())

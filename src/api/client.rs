@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    BaseUrl, BodyStream, CodingError, Envelope, ListRequest, ProxyUrl, WalkError,
+    BaseUrl, BodyStream, CodingError, Envelope, ListRequest, Pages, ProxyUrl, WalkError,
     body::Bounds,
     coding::{self, Decoder},
     envelope::ENVELOPE_BYTES_MAX,
@@ -280,6 +280,16 @@ impl Client {
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
+    }
+
+    /// Asks for the first two pages of a list, with so many records each.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Source::poll); [`ApiError::Walk`] if they are no pages.
+    pub async fn first_pages(&self, resource: &Resource, size: u32) -> Result<Pages, ApiError> {
+        let request = ListRequest { page_size: Some(size), ..ListRequest::default() };
+        walk::first_pages(self.clone(), resource.clone(), request).await
     }
 
     /// Looks at how an answer begins, and receives no more of it; `None` if the API lacks the resource and may.

@@ -29,4 +29,4 @@ pub use coding::CodingError;
 pub use envelope::Envelope;
 pub use request::ListRequest;
 pub use resolver::LinkLocal;
-pub use walk::WalkError;
+pub use walk::{Pages, WalkError};

@@ -98,15 +98,31 @@ pub(super) async fn walk(
     resource: Resource,
     request: ListRequest,
 ) -> Result<Option<BodyStream>, ApiError> {
-    let bounds = client.bounds();
-    let mut walk =
-        Walk { client, resource, request, bounds, bytes: 0, page: 0, next: None, held: 0, seen: HashSet::new() };
+    let mut walk = Walk::new(client, resource, request);
     walk.next = walk.read(0).await?;
     if walk.next.is_none() {
         return Ok(None);
     }
     let chunks = stream::try_unfold(walk, async |mut walk| Ok(walk.step().await?.map(|chunk| (chunk, walk))));
     Ok(Some(BodyStream::new(None, chunks)))
+}
+
+/// The first two pages of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// How many each holds.
+    pub records: [u64; 2],
+    /// Whether both hold the same, and anything at all.
+    pub are_equal: bool,
+}
+
+/// The first two pages of a list.
+pub(super) async fn first_pages(client: Client, resource: Resource, request: ListRequest) -> Result<Pages, ApiError> {
+    let mut walk = Walk::new(client, resource, request);
+    let (first, second) = (walk.read(0).await?, walk.read(1).await?);
+    let of = |page: &Option<Page>| page.as_ref().map_or((0, 0), |page| (page.records, page.hash));
+    let (first, second) = (of(&first), of(&second));
+    Ok(Pages { records: [first.0, second.0], are_equal: first.0 > 0 && first == second })
 }
 
 struct Walk {
@@ -128,6 +144,12 @@ struct Walk {
 }
 
 impl Walk {
+    fn new(client: Client, resource: Resource, request: ListRequest) -> Self {
+        let bounds = client.bounds();
+        let seen = HashSet::new();
+        Self { client, resource, request, bounds, bytes: 0, page: 0, next: None, held: 0, seen }
+    }
+
     /// The next part of the list; `None` behind its end.
     async fn step(&mut self) -> Result<Option<Bytes>, ApiError> {
         let Some(page) = self.next.take() else { return Ok(None) };

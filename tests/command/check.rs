@@ -17,9 +17,9 @@ fn check(lake: &Lake, url: &str, args: &[&str]) -> Command {
 
 /// What is said of one thing: the outcome, and the rest of the line.
 fn line<'e>(ended: &'e Ended, what: &str) -> (&'e str, &'e str) {
-    let line = ended.stdout.lines().find(|line| line.starts_with(&format!("{what:<16}")));
+    let line = ended.stdout.lines().find(|line| line.starts_with(&format!("{what:<24}")));
     let line = line.unwrap_or_else(|| panic!("{what}: {}{}", ended.stdout, ended.stderr));
-    let (outcome, detail) = line[16..].split_at(8);
+    let (outcome, detail) = line[24..].split_at(8);
     (outcome.trim(), detail)
 }
 
