@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::Error;
 use super::stage::Stage;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The media type of all that the API says.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Why a request is not answered with data.
 ///
@@ -28,6 +29,8 @@ pub(super) enum Refusal {
     Invalid(String),
     /// The sandbox failed.
     Internal,
+    /// The request is to be answered with this status.
+    Rehearsed(StatusCode),
 }
 
 /// The error envelope of the API's overview.
@@ -72,6 +75,7 @@ impl Refusal {
             Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Rehearsed(status) => *status,
         }
     }
 
@@ -85,6 +89,7 @@ impl Refusal {
             Refusal::MethodNotAllowed => (1005, "The method is not supported here", None),
             Refusal::Invalid(message) => (1002, "The request is not valid", Some(("query", message))),
             Refusal::Internal => (1000, "An unexpected error occurred", None),
+            Refusal::Rehearsed(status) => (1000, status.canonical_reason().unwrap_or("An error occurred"), None),
         };
         Envelope {
             code,

@@ -41,6 +41,9 @@ impl Status {
     }
 }
 
+/// Longer than any transaction takes to complete: of its life's steps up to there, the longest add up to less than four days.
+pub(super) const COMPLETION_MAX: Nanos = 7 * DAY;
+
 /// More steps than the longest life has: a withdrawal that is looked into, completed and reversed.
 const STEPS_MAX: usize = 8;
 

@@ -30,11 +30,25 @@
 //!
 //! | request | does |
 //! |---|---|
+//! | `GET /control` | answers the clock, and every switch with its state, by its name below |
 //! | `GET /control/clock` | answers `{"clock":"2026-05-15T00:00:00Z"}` |
 //! | `POST /control/advance?days=&hours=&seconds=` | moves the clock on, answers as above |
 //! | `GET /control/truth/{resource}` | the typed values of every record that exists, as NDJSON (see `truth`) |
-//! | `POST /control/style?reset&key_order=&whitespace=&numbers=&order=` | changes the form of what is served, never a value; answers the [`Style`] |
+//! | `POST /control/reset` | sets every switch as at first, and leaves the clock where it is |
+//!
+//! The switches, which may be set at any moment, and answer with their state. With all of them as at first, the API is what the
+//! reference says; a request that has begun is not affected. Each request sets the whole of its switch, with what is not named
+//! as at first; only a style keeps what is not named, unless `reset` is.
+//!
+//! | request | does |
+//! |---|---|
+//! | `POST /control/style?reset&key_order=&whitespace=&numbers=&order=` | changes the form of what is served, never a value (see [`Style`]) |
 //! | `POST /control/serve-optional?on=` | makes the undocumented `currencies` and `payment-routes` exist, or not |
+//! | `POST /control/paginate?on=&shape=&size_max=&repeat=&endless=&shift=&ignore=` | serves lists page by page, rightly or wrongly (see `page`) |
+//! | `POST /control/filters?dates=` | honours `dateFrom` and `dateTo` (see `filter`) |
+//! | `POST /control/etags?on=` | gives lists an `ETag`, and answers 304 to an `If-None-Match` that has it (see `etag`) |
+//! | `POST /control/single-reads?shape=` | makes single reads `same`, `narrow` or `missing` (see `single`) |
+//! | `POST /control/fault?kind=&resource=&times=` | makes answers to requests for lists go wrong (see `fault`) |
 //!
 //! It does not offer the API's write operations: an exporter must never call them.
 
@@ -43,6 +57,7 @@ mod assets;
 mod beneficiaries;
 mod body;
 mod books;
+mod broken;
 mod clock;
 mod control;
 mod deposits;
@@ -50,17 +65,27 @@ mod directory;
 mod draw;
 mod envelope;
 mod error;
+mod etag;
+mod fault;
+mod filter;
 mod ids;
 mod json;
 mod lifecycle;
+mod list;
+mod listing;
 mod number;
 mod options;
+mod page;
+mod parameters;
 mod resource;
 mod routes;
 mod running;
 mod series;
+mod single;
 mod stage;
 mod style;
+mod switches;
+mod tamper;
 mod text;
 mod timestamp;
 mod trades;

@@ -1,7 +1,10 @@
 //! The API's collections.
 
+use serde::{Deserialize, Serialize};
+
 /// A collection of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// Balances, one a currency.
     Accounts,
@@ -63,6 +66,21 @@ impl Resource {
         matches!(self, Resource::Currencies | Resource::PaymentRoutes)
     }
 
+    /// Whether its records move money, and so have a status, amounts and times.
+    pub(super) fn is_transaction(self) -> bool {
+        matches!(self, Resource::Deposits | Resource::Withdrawals | Resource::Trades)
+    }
+
+    /// Whether its records hold amounts.
+    pub(super) fn has_amounts(self) -> bool {
+        self.is_transaction() || self == Resource::Accounts
+    }
+
+    /// Whether records that were made may be gone.
+    pub(super) fn has_gaps(self) -> bool {
+        self == Resource::Beneficiaries
+    }
+
     /// The JSON name of the member that identifies a record.
     pub(super) fn key(self) -> &'static str {
         match self {
@@ -72,7 +90,7 @@ impl Resource {
         }
     }
 
-    /// Query parameters that filter its list. All others are reserved, and ignored.
+    /// Query parameters that filter its list whatever the switches say. All others are reserved.
     pub(super) fn filters(self) -> &'static [&'static str] {
         match self {
             Resource::Wallets => &["paymentMethodType", "networkName"],

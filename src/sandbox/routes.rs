@@ -1,11 +1,12 @@
-//! The API's paths: lists, single reads, and what is refused.
+//! The API's paths, and what is refused.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -14,11 +15,10 @@ use futures::stream;
 
 use super::envelope::{Refusal, seal};
 use super::json::put_record;
+use super::list::list;
+use super::parameters::Parameters;
 use super::stage::{Scene, Stage};
-use super::{Body, Resource, control};
-
-/// A query as it came; one that cannot be read filters nothing, as reserved parameters do.
-type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
+use super::{Body, Resource, control, switches};
 
 /// The last part of a path; one that cannot be read names nothing.
 type Named = Result<Path<String>, PathRejection>;
@@ -29,7 +29,8 @@ type Shared = State<Arc<Stage>>;
 pub(super) fn router(stage: Arc<Stage>) -> Router {
     let mut router = Router::new();
     for resource in Resource::ALL {
-        let list = move |State(stage): Shared, query: Parameters| list(stage, resource, query);
+        let list =
+            move |State(stage): Shared, asked: Parameters, headers: HeaderMap| list(stage, resource, asked, headers);
         let item = move |State(stage): Shared, id: Named| item(stage, resource, resource.key(), id);
         let item_path = format!("{}/{{id}}", resource.path());
         router = router.route(&resource.path(), get(list)).route(&item_path, get(item));
@@ -38,6 +39,7 @@ pub(super) fn router(stage: Arc<Stage>) -> Router {
     router
         .route("/api/v1/accounts/currency/{currency}", get(account))
         .merge(control::router())
+        .merge(switches::router())
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
         .layer(from_fn_with_state(stage.clone(), admit))
@@ -46,10 +48,7 @@ pub(super) fn router(stage: Arc<Stage>) -> Router {
 
 /// What the API shows at present, once the resource can be read without long waits.
 pub(super) async fn ready(stage: &Stage, resource: Resource) -> Result<Scene, Refusal> {
-    let scene = stage.scene();
-    if resource.is_optional() && !scene.serves_optional {
-        return Err(Refusal::NotFound);
-    }
+    let scene = stage.showing(resource)?;
     if resource == Resource::Accounts {
         let snapshot = scene.snapshot.clone();
         let reckoned = tokio::task::spawn_blocking(move || {
@@ -77,20 +76,11 @@ async fn admit(State(stage): Shared, request: Request, next: Next) -> Response {
     seal(response, &stage)
 }
 
-async fn list(stage: Arc<Stage>, resource: Resource, query: Parameters) -> Result<Response, Refusal> {
-    let scene = ready(&stage, resource).await?;
-    let given = query.map_or_else(|_| Vec::new(), |Query(parameters)| parameters);
-    let filters = resource.filters().iter().filter_map(|filter| {
-        let (_, text) = given.iter().find(|(name, _)| name == filter)?;
-        Some((*filter, text.clone()))
-    });
-    Ok(streamed("application/json", Body::list(scene.snapshot, resource, scene.style, filters.collect())))
-}
-
 async fn item(stage: Arc<Stage>, resource: Resource, key: &'static str, named: Named) -> Result<Response, Refusal> {
     let scene = ready(&stage, resource).await?;
     let found = named.ok().and_then(|Path(text)| scene.snapshot.find(resource, key, &text));
-    let (number, record) = found.ok_or(Refusal::NotFound)?;
+    let shown = found.and_then(|(number, record)| Some((number, scene.single_reads.show(record)?)));
+    let (number, record) = shown.ok_or(Refusal::NotFound)?;
     let mut json = Vec::new();
     put_record(&mut json, &record, scene.style, number);
     Ok(([(CONTENT_TYPE, "application/json")], json).into_response())

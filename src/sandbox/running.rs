@@ -97,6 +97,11 @@ async fn serve_stage(
         return Err(Error::NotLoopback);
     }
     tracing::info!(%address, "the sandbox is serving");
+    let waiting = stage.clone();
+    let shutdown = async move {
+        shutdown.await;
+        waiting.stop_waiting();
+    };
     axum::serve(listener, router(stage)).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }

@@ -70,6 +70,12 @@ impl Timestamp {
         self.at / shown * shown % 1000 != 0
     }
 
+    /// The moment that the text names: without the digits that it does not show.
+    pub(super) fn shown(&self) -> Nanos {
+        let unit = 10_i64.pow(NANO_DIGITS - self.digits);
+        self.at.div_euclid(unit) * unit
+    }
+
     fn put_digits(&self, out: &mut Vec<u8>, separator: u8, digits: u32) {
         let at = date_time(self.at);
         put_padded(out, at.year().unsigned_abs(), 4);

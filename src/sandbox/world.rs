@@ -1,14 +1,16 @@
 //! The world, and the world at a clock.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 
 use super::assets::{ASSETS, Asset, Rates};
 use super::books::Books;
-use super::clock::{END, Nanos, START, clamped, date_time};
+use super::clock::{BEGIN, DAY, END, Nanos, START, clamped, date_time};
 use super::deposits::Deposit;
 use super::ids::Ids;
+use super::lifecycle::COMPLETION_MAX;
 use super::series::Series;
 use super::trades::Trade;
 use super::value::Record;
@@ -109,7 +111,7 @@ impl Snapshot {
     ///
     /// The first chunk of accounts takes a pass over all transactions, once for each snapshot.
     pub fn list(self: &Arc<Self>, resource: Resource, style: Style) -> Body {
-        Body::list(self.clone(), resource, style, Vec::new())
+        Body::list(self.clone(), resource, style)
     }
 
     /// What the exporter should have stored of the resource, as NDJSON in chunks.
@@ -121,6 +123,12 @@ impl Snapshot {
     #[cfg(test)]
     pub(crate) fn since(self: &Arc<Self>, resource: Resource, first: u64, style: Style) -> (Body, Body) {
         (self.list(resource, style).since(first), self.truth(resource).since(first))
+    }
+
+    /// The world so many days before, but not before its first record was made.
+    pub(super) fn ago(&self, days: u32) -> Snapshot {
+        let clock = self.clock.saturating_sub(DAY.saturating_mul(days.into())).max(BEGIN);
+        Snapshot { world: self.world.clone(), clock, books: OnceLock::new() }
     }
 
     pub(super) fn world(&self) -> &Arc<World> {
@@ -145,6 +153,22 @@ impl Snapshot {
             Resource::Currencies => world.assets.len() as u64,
             Resource::PaymentRoutes => world.routes().count() as u64,
         }
+    }
+
+    /// Numbers of the records that may have been made or completed between two moments, both included; all others were not.
+    pub(super) fn during(&self, resource: Resource, from: Nanos, to: Nanos) -> Range<u64> {
+        let count = self.count(resource);
+        let (series, funding) = match resource {
+            // Funding deposits are older than their place in the series says.
+            Resource::Deposits => (&self.world.deposits, self.world.assets.len() as u64),
+            Resource::Withdrawals => (&self.world.withdrawals, 0),
+            Resource::Trades => (&self.world.trades, 0),
+            _ => return 0..count,
+        };
+        let made_before = |at: Nanos| series.count(at.clamp(BEGIN, self.clock));
+        let first = made_before(from.saturating_sub(COMPLETION_MAX));
+        let end = made_before(to.saturating_add(1)).max(funding).min(count);
+        first.min(end)..end
     }
 
     /// The record of a number below the count, unless it is gone.
@@ -183,6 +207,6 @@ pub(super) fn has_text(record: &Record, name: &str, text: &str) -> bool {
     record.iter().any(|member| member.name == name && member.value.is_text(text))
 }
 
-fn one(number: u64) -> std::ops::Range<u64> {
+fn one(number: u64) -> Range<u64> {
     number..number + 1
 }

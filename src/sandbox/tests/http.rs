@@ -1,39 +1,10 @@
 //! The sandbox over its socket: credentials, envelopes, single reads, filters and control.
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::super::{Options, Resource, Running, start};
+use super::super::Resource;
 use super::served::Object;
-
-const CREDENTIALS: &str = "X-API-KEY: sandbox-key\r\nX-API-SECRET: sandbox-secret\r\n";
-
-async fn sandbox() -> Running {
-    start(Options { records: 1000, ..Options::default() }, 0).await.unwrap()
-}
-
-/// HTTP/1.0 has neither chunks nor a connection that stays, so a response is what comes until the end.
-async fn ask(sandbox: &Running, method: &str, path: &str, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(sandbox.address()).await.unwrap();
-    stream.write_all(format!("{method} {path} HTTP/1.0\r\n{headers}\r\n").as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    let (head, body) = response.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
-async fn get(sandbox: &Running, path: &str) -> String {
-    let (status, body) = ask(sandbox, "GET", path, CREDENTIALS).await;
-    assert_eq!(status, 200, "{path}: {body}");
-    body
-}
-
-async fn post(sandbox: &Running, path: &str) -> Value {
-    let (status, body) = ask(sandbox, "POST", path, "").await;
-    assert_eq!(status, 200, "{path}: {body}");
-    serde_json::from_str(&body).unwrap()
-}
+use super::wire::{CREDENTIALS, ask, get, post, sandbox};
 
 #[tokio::test]
 async fn what_is_refused_is_refused_in_the_documented_envelope() {

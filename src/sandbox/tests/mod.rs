@@ -1,9 +1,12 @@
 //! Laws of the sandbox, tested on what it serves rather than on how it makes it.
 
+mod faults;
 mod http;
 mod laws;
 mod served;
+mod switches;
 mod values;
+mod wire;
 
 use std::sync::Arc;
 
