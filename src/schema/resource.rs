@@ -169,6 +169,12 @@ impl Statuses {
         status.is_none_or(|status| !self.closed.iter().any(|closed| closed == status))
     }
 
+    /// Whether the status is one that the schema lists as open.
+    #[must_use]
+    pub fn is_listed_open(&self, status: Option<&str>) -> bool {
+        status.is_some_and(|status| self.open.iter().any(|open| open == status))
+    }
+
     /// Whether the status is one that the schema lists.
     #[must_use]
     pub fn is_documented(&self, status: &str) -> bool {

@@ -9,6 +9,7 @@
 
 mod ambient;
 mod observation;
+mod oddities;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -202,30 +203,14 @@ impl<S: Source> ResourceSync<'_, S> {
         observed: Observed,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
-        let Observed {
-            poll,
-            mut conclusion,
-            drafts,
-            body,
-            etag,
-            open_before,
-            rebuilt,
-            withheld,
-            rejected,
-            undocumented,
-        } = observed;
-        for status in &undocumented {
-            tracing::warn!(
-                resource = self.resource.name,
-                status,
-                "a status that the schema does not list; kept as it came"
-            );
-        }
+        let Observed { poll, mut conclusion, drafts, body, etag, open_before, rebuilt, withheld, rejected, oddities } =
+            observed;
+        oddities.warn(&self.resource.name);
         if let Some((first, _)) = rejected.first() {
             let records = rejected.len();
             tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; quarantined");
         }
-        report.observed(&conclusion, &body, withheld);
+        report.observed(&conclusion, &body, withheld, oddities.regressed.count);
         let before = head.seq;
         let facts = PollFacts { body, etag, known_before: conclusion.present_before, open_before };
         if has(Defect::KeepsStateTooEarly) {

@@ -2,9 +2,9 @@
 //!
 //! Nothing reaches the lake from here. Only a body that has been read to its end, and that the guards believe, is sealed.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
-use super::ambient::PollStart;
+use super::{ambient::PollStart, oddities::Oddities};
 use crate::{
     decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash, without_personal},
     diff::{Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
@@ -45,8 +45,7 @@ pub(super) struct Observed {
     /// Missing records that are not taken for removed.
     pub withheld: u64,
     pub rejected: Vec<(Rejection, Quarantined)>,
-    /// Statuses that the schema does not list.
-    pub undocumented: BTreeSet<String>,
+    pub oddities: Oddities,
 }
 
 struct RecordReader<'r> {
@@ -58,7 +57,7 @@ struct RecordReader<'r> {
     drafts: Drafts,
     rejected: Vec<(Rejection, Quarantined)>,
     rejected_bytes: usize,
-    undocumented: BTreeSet<String>,
+    oddities: Oddities,
 }
 
 impl<'r> Observation<'r> {
@@ -72,7 +71,7 @@ impl<'r> Observation<'r> {
             drafts,
             rejected: Vec::new(),
             rejected_bytes: 0,
-            undocumented: BTreeSet::new(),
+            oddities: Oddities::default(),
         };
         Self { splitter: Splitter::new(seed.0), beginning: Vec::new(), reader }
     }
@@ -87,7 +86,7 @@ impl<'r> Observation<'r> {
     pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
         let body = self.splitter.finish()?;
         self.reader.place()?;
-        let RecordReader { open_before, diff, drafts, rejected, undocumented, .. } = self.reader;
+        let RecordReader { open_before, diff, drafts, rejected, oddities, .. } = self.reader;
         Ok(Observed {
             poll,
             conclusion: diff.conclude().map_err(|error| LakeError::spool(&error))?,
@@ -98,7 +97,7 @@ impl<'r> Observation<'r> {
             rebuilt,
             withheld: 0,
             rejected,
-            undocumented,
+            oddities,
         })
     }
 
@@ -171,6 +170,7 @@ impl RecordReader<'_> {
                 self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
             }
             Verdict::Changed(mut filed) => {
+                self.oddities.compare(row, filed, self.resource);
                 if has(Defect::MovesRecords) {
                     filed.partition = self.drafts.file(event_time).partition;
                 }
@@ -181,13 +181,7 @@ impl RecordReader<'_> {
     }
 
     fn draft(&mut self, operation: Operation, filed: Filed, row: &Row<'_>, effect: Effect) -> Result<(), Error> {
-        let statuses = self.resource.statuses.as_ref();
-        if let Some(status) = row.status(self.resource)
-            && !statuses.is_some_and(|statuses| statuses.is_documented(status))
-            && !self.undocumented.contains(status)
-        {
-            self.undocumented.insert(status.to_owned());
-        }
+        self.oddities.look_at(row, self.resource);
         Ok(self.drafts.append(operation, filed, row, effect)?)
     }
 

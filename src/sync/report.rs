@@ -53,6 +53,8 @@ pub struct ResourceReport {
     pub quarantined: u64,
     /// Missing, but not taken for removed, because some records came without a readable key.
     pub withheld: u64,
+    /// Of the changed, those that had come to an end and are open again.
+    pub regressed: u64,
     /// Length of the API's answer.
     pub body_bytes: u64,
     /// Numbers of the commits made.
@@ -105,6 +107,7 @@ impl ResourceReport {
             repeated: 0,
             quarantined: 0,
             withheld: 0,
+            regressed: 0,
             body_bytes: 0,
             commits: Vec::new(),
             rows: 0,
@@ -113,8 +116,9 @@ impl ResourceReport {
         }
     }
 
-    pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body, withheld: u64) {
+    pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body, withheld: u64, regressed: u64) {
         self.withheld = withheld;
+        self.regressed = regressed;
         let tally = conclusion.tally;
         self.unchanged = tally.unchanged + tally.equal;
         self.repeated = tally.repeated;
@@ -181,6 +185,7 @@ impl Report {
                 "removed": total(|resource| resource.removed),
                 "quarantined": total(|resource| resource.quarantined),
                 "withheld": total(|resource| resource.withheld),
+                "regressed": total(|resource| resource.regressed),
                 "rows": total(|resource| resource.rows),
             }
         });
@@ -228,6 +233,23 @@ impl Display for Report {
                 row.head
             )?;
         }
+        for row in &self.resources {
+            row.odd_figures(&mut table)?;
+        }
         f.write_str(&table)
+    }
+}
+
+impl ResourceReport {
+    /// What is mostly nothing, in lines of its own.
+    fn odd_figures(&self, table: &mut String) -> fmt::Result {
+        let rows = [
+            (self.withheld, "missing, but not taken for removed"),
+            (self.regressed, "had ended and are open again; stored as they came"),
+        ];
+        for (count, what) in rows.iter().filter(|(count, _)| *count > 0) {
+            writeln!(table, "{}: {count} {what}", self.resource)?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod formats;
 mod guards;
 mod limits;
 mod measure;
+mod oddities;
 mod profile;
 mod quarantine;
 mod race;

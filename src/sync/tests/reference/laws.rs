@@ -21,7 +21,7 @@ type Happened = BTreeMap<String, u64>;
 
 /// What must happen in this many cases, or the law says less than it seems to.
 const MUST_HAPPEN_IN: u32 = 200;
-const MUST_HAPPEN: [&str; 11] = [
+const MUST_HAPPEN: [&str; 12] = [
     "added",
     "as known",
     "changed",
@@ -29,6 +29,7 @@ const MUST_HAPPEN: [&str; 11] = [
     "refused: Contradiction",
     "refused: NotAList",
     "refused: NotUtf8",
+    "regressed",
     "rejected",
     "rejected without key",
     "repeated",
@@ -44,6 +45,7 @@ fn count(happened: &mut Happened, outcome: &Result<Findings, Refused>) {
             note("as known", findings.as_known);
             note("changed", findings.changed);
             note("missing", findings.missing);
+            note("regressed", findings.regressed);
             note("rejected", findings.rejected);
             note("rejected without key", findings.rejected_without_key);
             note("repeated", findings.repeated);

@@ -215,7 +215,8 @@ fn figures(observed: &Observed) -> Result<Findings, String> {
         present_before: observed.conclusion.present_before,
         open_before: observed.open_before,
         quarantined: observed.rejected.iter().map(|(_, record)| record.text.clone()).collect(),
-        undocumented: observed.undocumented.clone(),
+        undocumented: observed.oddities.undocumented.clone(),
+        regressed: observed.oddities.regressed.count,
     })
 }
 

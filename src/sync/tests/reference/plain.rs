@@ -33,6 +33,8 @@ pub(super) struct Findings {
     pub quarantined: Vec<String>,
     /// Statuses of the added and changed that the schema does not list.
     pub undocumented: BTreeSet<String>,
+    /// Changed ones whose status was closed and is listed as open.
+    pub regressed: u64,
 }
 
 /// Why a body is not believed.
@@ -157,7 +159,12 @@ impl Reading<'_> {
         let count = match before {
             Some(before) if before.removed => &mut self.findings.added,
             Some(before) if before.digest == digest => &mut self.findings.as_known,
-            Some(_) => &mut self.findings.changed,
+            Some(before) => {
+                let open = resource.statuses.iter().flat_map(|statuses| &statuses.open);
+                let is_listed = row.status(resource).is_some_and(|status| open.into_iter().any(|open| open == status));
+                self.findings.regressed += u64::from(is_listed && !before.open);
+                &mut self.findings.changed
+            }
             None => &mut self.findings.added,
         };
         *count += 1;
