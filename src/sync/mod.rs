@@ -152,14 +152,16 @@ impl<S: Source> ResourceSync<'_, S> {
     /// Drafts a last row for each record that is missing, with the values it had.
     async fn remove_missing(&self, head: &Head, observed: &mut Observed) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
-        let doubtful = tally.rejected_without_key > 0 && !self.config.limits.accept_removals;
+        // Any of the missing could be one of those whose key cannot be read, or have come since the answer was true.
+        let doubtful = (tally.rejected_without_key > 0 || tally.stale > 0) && !self.config.limits.accept_removals;
         if tally.removed > 0 && doubtful {
-            // Any of the missing could be one of those whose key cannot be read.
             tracing::warn!(
                 resource = self.resource.name,
                 missing = tally.removed,
                 without_key = tally.rejected_without_key,
-                "removals are withheld: some records came without a readable key; --accept-removals takes them"
+                stale = tally.stale,
+                "removals are withheld: some records came without a readable key, or in an older version than is known; \
+                 --accept-removals takes them"
             );
             observed.withheld = tally.removed;
             observed.conclusion.withhold_removals();

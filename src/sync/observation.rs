@@ -142,6 +142,7 @@ impl RecordReader<'_> {
             key: key_hash(self.seed, key),
             element: slice.element,
             digest: row.digest(self.resource, self.seed),
+            last_change: row.last_change(self.resource),
             open: row.is_open(self.resource),
         };
         let drafts = &self.drafts;
@@ -166,6 +167,10 @@ impl RecordReader<'_> {
         let (open, event_time) = (row.is_open(self.resource), row.event_time(self.resource));
         match verdict {
             Verdict::Unchanged | Verdict::Waits => Ok(()),
+            Verdict::Stale => {
+                self.oddities.note_stale(row, self.resource);
+                Ok(())
+            }
             Verdict::Added(filed) => {
                 self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
             }

@@ -1,4 +1,4 @@
-//! What is odd in a poll and yet believed: it is stored as it came, counted, and told once.
+//! What is odd in a poll that is believed all the same: it is counted, and told once.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,8 @@ pub(super) struct Oddities {
     pub undocumented: BTreeSet<String>,
     /// Records that had come to an end, and are listed with an open status again.
     pub regressed: Noted,
+    /// Records that are listed in an older version than is known, which is skipped.
+    pub stale: Noted,
 }
 
 /// Records of which something is told.
@@ -49,6 +51,11 @@ impl Oddities {
         }
     }
 
+    /// Looks at a version that is older than the known one.
+    pub(super) fn note_stale(&mut self, row: &Row<'_>, resource: &Resource) {
+        self.stale.note(row, resource);
+    }
+
     /// Tells all of it, once.
     pub(super) fn warn(&self, resource: &str) {
         for status in &self.undocumented {
@@ -56,6 +63,14 @@ impl Oddities {
         }
         if let Noted { count: records @ 1.., first } = &self.regressed {
             tracing::warn!(resource, records, first, "records that had ended are open again; kept as they came");
+        }
+        if let Noted { count: records @ 1.., first } = &self.stale {
+            tracing::warn!(
+                resource,
+                records,
+                first,
+                "older versions than are known, as from a server that is behind; skipped"
+            );
         }
     }
 }

@@ -51,10 +51,13 @@ pub struct ResourceReport {
     pub repeated: u64,
     /// In quarantine at present.
     pub quarantined: u64,
-    /// Missing, but not taken for removed, because some records came without a readable key.
+    /// Missing, but not taken for removed, because some records came without a readable key, or in an older version
+    /// than is known.
     pub withheld: u64,
     /// Of the changed, those that had come to an end and are open again.
     pub regressed: u64,
+    /// Listed in an older version than is known, which stays.
+    pub stale_skipped: u64,
     /// Length of the API's answer.
     pub body_bytes: u64,
     /// Numbers of the commits made.
@@ -108,6 +111,7 @@ impl ResourceReport {
             quarantined: 0,
             withheld: 0,
             regressed: 0,
+            stale_skipped: 0,
             body_bytes: 0,
             commits: Vec::new(),
             rows: 0,
@@ -123,6 +127,7 @@ impl ResourceReport {
         self.unchanged = tally.unchanged + tally.equal;
         self.repeated = tally.repeated;
         self.quarantined = tally.rejected;
+        self.stale_skipped = tally.stale;
         self.body_bytes = body.bytes;
     }
 
@@ -186,6 +191,7 @@ impl Report {
                 "quarantined": total(|resource| resource.quarantined),
                 "withheld": total(|resource| resource.withheld),
                 "regressed": total(|resource| resource.regressed),
+                "stale_skipped": total(|resource| resource.stale_skipped),
                 "rows": total(|resource| resource.rows),
             }
         });
@@ -246,6 +252,7 @@ impl ResourceReport {
         let rows = [
             (self.withheld, "missing, but not taken for removed"),
             (self.regressed, "had ended and are open again; stored as they came"),
+            (self.stale_skipped, "came in an older version than is known; skipped"),
         ];
         for (count, what) in rows.iter().filter(|(count, _)| *count > 0) {
             writeln!(table, "{}: {count} {what}", self.resource)?;

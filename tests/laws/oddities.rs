@@ -1,12 +1,14 @@
-//! What is odd in an answer and yet believed: it is stored as it came, counted in the report, and told once.
+//! What is odd in an answer that is believed all the same: it is counted in the report, and told once.
 
+use super::records::lawful_changes;
 use crate::support::{
     api::ScriptedApi,
     duckdb::DuckDb,
-    lake::Lake,
-    program::{Sync, program, run},
+    lake::{Lake, assert_untouched},
+    program::{Sync, Synced, program, run},
     rows::changes,
     tables::Resource,
+    verified::assert_verified,
 };
 
 const DEPOSITS: &str = "/api/v1/deposits";
@@ -75,4 +77,59 @@ fn the_table_of_a_sync_has_a_line_for_what_is_odd() {
     assert_eq!(table(&["COMPLETED"]).lines().count(), 2);
     let odd = table(&["PENDING"]);
     assert_eq!(odd.lines().last(), Some("deposits: 1 had ended and are open again; stored as they came"), "{odd}");
+}
+
+const TRADES: &str = "/api/v1/trades";
+
+/// Trades, each with the status and the day of May on which its only fill was modified.
+fn trades(trades: &[(&str, &str, u32)]) -> String {
+    let trade = |(id, status, day): &(&str, &str, u32)| {
+        format!(
+            r#"{{"transactionId":"{id}","status":"{status}","createdAt":"2026-05-01T00:00:00Z","fills":[{{"transactionId":"F{id}","status":"{status}","modifiedAt":"2026-05-{day:02}T00:00:00Z"}}]}}"#
+        )
+    };
+    format!("[{}]", trades.iter().map(trade).collect::<Vec<_>>().join(","))
+}
+
+/// Two replicas answer in turns, one of them behind: it does not know the last trade, and an older version of another.
+#[test]
+fn an_older_version_than_is_known_is_skipped_whatever_the_caches_know() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    let behind = trades(&[("T1", "COMPLETED", 3), ("T2", "COMPLETED", 4)]);
+    let ahead = trades(&[("T1", "REVERSED", 9), ("T2", "COMPLETED", 4), ("T3", "COMPLETED", 9)]);
+    let both = trades(&[("T1", "COMPLETED", 3), ("T2", "REVERSED", 11), ("T3", "COMPLETED", 9)]);
+    let sync = |body: &str| {
+        api.serve(TRADES, body.to_owned());
+        Sync::of(&lake, &api.url(), "trades")
+    };
+    let figures = |synced: &Synced| ["changed", "stale_skipped", "withheld"].map(|name| synced.figure("trades", name));
+    sync(&behind).succeed();
+    assert_eq!(figures(&sync(&ahead).succeed()), [1, 0, 0]);
+    for without_caches in [false, true] {
+        if without_caches {
+            std::fs::remove_dir_all(lake.path().join("meta/trades/state")).unwrap();
+        }
+        let before = lake.contents();
+        let skipped = sync(&behind).succeed();
+        assert_eq!((skipped.outcome("trades"), figures(&skipped)), ("unchanged", [0, 1, 1]), "{without_caches}");
+        let told: Vec<_> = skipped.ended.stderr.lines().filter(|line| line.contains("older versions")).collect();
+        assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains("T1"), "{}", skipped.ended.stderr);
+        if !without_caches {
+            assert_untouched(&before, &lake.contents(), "a poll of a server that is behind");
+        }
+        assert_eq!(sync(&ahead).succeed().outcome("trades"), "unchanged");
+    }
+    // What is newer beside it is taken.
+    assert_eq!(figures(&sync(&both).succeed()), [1, 1, 0]);
+    let records = lawful_changes(&mut DuckDb::start(), &lake, &Resource::named("trades"));
+    let statuses = |key: &str| {
+        let versions = records[key].iter().map(|version| version.row["status"].as_str().unwrap().to_owned());
+        versions.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(["T1", "T2", "T3"].map(statuses), ["COMPLETED REVERSED", "COMPLETED REVERSED", "COMPLETED"]);
+    assert_verified(&lake);
+
+    // And what is missing is taken for removed where that is asked for.
+    let accepted = sync(&behind).arg("--accept-removals").succeed();
+    assert_eq!((accepted.figure("trades", "removed"), figures(&accepted)), (1, [0, 2, 0]));
 }

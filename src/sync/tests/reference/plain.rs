@@ -35,6 +35,8 @@ pub(super) struct Findings {
     pub undocumented: BTreeSet<String>,
     /// Changed ones whose status was closed and is listed as open.
     pub regressed: u64,
+    /// In an older version than is known.
+    pub stale: u64,
 }
 
 /// Why a body is not believed.
@@ -142,15 +144,24 @@ impl Reading<'_> {
             }
             Some(_) => return Err(Refused::Contradiction),
         }
-        let open = row.is_open(resource);
-        let before = self.known.get(&key);
+        let (open, last_change) = (row.is_open(resource), row.last_change(resource));
+        let before = self.known.get(&key).copied();
+        let newer = before.filter(|before| !before.removed && before.digest != digest);
+        if let Some(newer) =
+            newer.filter(|newer| last_change.zip(newer.last_change).is_some_and(|(it, known)| it < known))
+        {
+            self.findings.stale += 1;
+            self.after.push(*newer);
+            return Ok(());
+        }
         self.after.push(match before {
-            Some(before) => KnownRecord { digest, open, removed: false, ..**before },
+            Some(before) => KnownRecord { digest, last_change, open, removed: false, ..*before },
             None => KnownRecord {
                 key,
                 element: 0,
                 digest,
                 first_seen_at: observed_at,
+                last_change,
                 partition: self.plain.file(row),
                 open,
                 removed: false,
