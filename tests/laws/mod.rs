@@ -6,6 +6,7 @@ mod empty;
 mod exactness;
 mod formats;
 mod guards;
+mod hostile;
 mod limits;
 mod measure;
 mod oddities;

@@ -79,6 +79,76 @@ fn the_table_of_a_sync_has_a_line_for_what_is_odd() {
     assert_eq!(odd.lines().last(), Some("deposits: 1 had ended and are open again; stored as they came"), "{odd}");
 }
 
+#[test]
+fn a_status_that_nobody_documented_is_stored_as_it_came_and_told_once() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    api.serve(DEPOSITS, deposits(&["ON_HOLD", "COMPLETED", "ON_HOLD", "completed"]));
+    let synced = Sync::of(&lake, &api.url(), "deposits").succeed();
+    for status in ["ON_HOLD", "completed"] {
+        let told = synced.ended.stderr.lines().filter(|line| line.contains(&format!("status=\"{status}\"")));
+        assert_eq!(told.count(), 1, "{}", synced.ended.stderr);
+    }
+    let statuses: Vec<_> = histories(&lake).into_iter().map(|(_, statuses)| statuses).collect();
+    assert_eq!(statuses, ["ON_HOLD", "COMPLETED", "ON_HOLD", "completed"]);
+    let again = Sync::of(&lake, &api.url(), "deposits").succeed();
+    assert!(!again.ended.stderr.contains("ON_HOLD"), "{}", again.ended.stderr);
+}
+
+#[test]
+fn a_field_that_appears_or_vanishes_makes_a_version_and_loses_nothing() {
+    let (lake, api, mut duckdb) = (Lake::new(), ScriptedApi::start(), DuckDb::start());
+    let bodies = [
+        r#"[{"transactionId":"D1","amount":1,"fee":0}]"#,
+        r#"[{"transactionId":"D1","amount":1,"fee":0,"network":"TRON","hops":[1, 2.50]}]"#,
+        r#"[{"transactionId":"D1","amount":1,"network":"TRON"}]"#,
+        r#"[{"transactionId":"D1","amount":1,"fee":null}]"#,
+    ];
+    for body in bodies {
+        api.serve(DEPOSITS, body);
+        Sync::of(&lake, &api.url(), "deposits").succeed();
+    }
+    let sql = format!(
+        "SELECT coalesce(CAST(fee AS VARCHAR), 'none') || ' ' || coalesce(_extra, 'none') FROM {} ORDER BY _seq",
+        lake.scan("changes", "deposits")
+    );
+    let versions: Vec<_> = duckdb.query(&sql).rows.iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();
+    assert_eq!(
+        versions,
+        [
+            "0.000000000000000000 none",
+            r#"0.000000000000000000 {"network":"TRON","hops":[1,2.50]}"#,
+            r#"none {"network":"TRON"}"#,
+            "none none",
+        ]
+    );
+    // Another type is no row any more, and the last good one stays.
+    api.serve(DEPOSITS, r#"[{"transactionId":"D1","amount":"1"},{"transactionId":"D2","amount":1}]"#);
+    let synced = Sync::of(&lake, &api.url(), "deposits").succeed();
+    assert_eq!((synced.figure("deposits", "changed"), synced.figure("deposits", "quarantined")), (0, 1));
+    assert_verified(&lake);
+}
+
+/// A list that was changed while it was read: the beginning is of one moment, the end of another.
+#[test]
+fn what_changes_while_it_is_listed_is_stored_as_it_was_seen_and_healed_by_the_next_poll() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    let sync = |statuses: &[&str]| {
+        api.serve(DEPOSITS, deposits(statuses));
+        Sync::of(&lake, &api.url(), "deposits")
+    };
+    sync(&["PENDING", "PENDING", "PENDING"]).succeed();
+    assert_eq!(sync(&["PENDING", "COMPLETED", "COMPLETED"]).succeed().figure("deposits", "changed"), 2);
+    assert_eq!(sync(&["COMPLETED", "COMPLETED", "COMPLETED"]).succeed().figure("deposits", "changed"), 1);
+    assert_eq!(histories(&lake).iter().filter(|(_, statuses)| statuses == "PENDING COMPLETED").count(), 3);
+
+    // One that moved is listed as it was and as it is, and neither is believed until the list is one again.
+    let before = lake.contents();
+    api.serve(DEPOSITS, r#"[{"transactionId":"D0","status":"COMPLETED"},{"transactionId":"D0","status":"REVERSED"}]"#);
+    assert_eq!(Sync::of(&lake, &api.url(), "deposits").run().ended.code, Some(65));
+    assert_untouched(&before, &lake.contents(), "a torn list");
+    assert_eq!(sync(&["REVERSED", "COMPLETED", "COMPLETED"]).succeed().figure("deposits", "changed"), 1);
+}
+
 const TRADES: &str = "/api/v1/trades";
 
 /// Trades, each with the status and the day of May on which its only fill was modified.
