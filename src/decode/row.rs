@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::schema::Resource;
+use crate::schema::{LastChange, Resource};
 
 /// A record as typed values. Borrows from the text or the batch that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +44,18 @@ impl Row<'_> {
     /// When the record happened, in microseconds: the first event time that is present.
     #[must_use]
     pub fn event_time(&self, resource: &Resource) -> Option<i64> {
-        resource.event_time.iter().find_map(|&column| match self.cells.get(column)? {
-            Cell::Timestamp(micros) => Some(*micros),
+        resource.event_time.iter().find_map(|&column| self.timestamp(column))
+    }
+
+    /// When the record last changed by its own account, in microseconds.
+    #[must_use]
+    pub fn last_change(&self, resource: &Resource) -> Option<i64> {
+        let LastChange { column, element } = resource.last_change?;
+        match (self.cells.get(column)?, element) {
+            (Cell::Timestamp(micros), None) => Some(*micros),
+            (Cell::List(rows), Some(element)) => rows.iter().filter_map(|row| row.timestamp(element)).max(),
             _ => None,
-        })
+        }
     }
 
     /// The record's status, where the resource has one and the record gives it.
@@ -60,6 +68,13 @@ impl Row<'_> {
     #[must_use]
     pub fn is_open(&self, resource: &Resource) -> bool {
         resource.statuses.as_ref().is_some_and(|statuses| statuses.is_open(self.status(resource)))
+    }
+
+    fn timestamp(&self, column: usize) -> Option<i64> {
+        match self.cells.get(column)? {
+            Cell::Timestamp(micros) => Some(*micros),
+            _ => None,
+        }
     }
 
     fn text(&self, column: usize) -> Option<&str> {

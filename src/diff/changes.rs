@@ -30,6 +30,8 @@ pub struct Sighting {
     pub element: u64,
     /// Digest by value.
     pub digest: u64,
+    /// When the record last changed by its own account, in microseconds.
+    pub last_change: Option<i64>,
     /// Whether the record is expected to change.
     pub open: bool,
 }
@@ -43,6 +45,8 @@ pub enum Verdict {
     Added(Filed),
     /// Known with another value.
     Changed(Filed),
+    /// Known with another value that is newer: the server that has answered is behind. What is known stays.
+    Stale,
     /// It takes a look at everything known to tell: [`Diff::place`] will.
     Waits,
 }
@@ -50,7 +54,7 @@ pub enum Verdict {
 /// A record that has waited for its verdict.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
-    /// `Added` or `Changed`.
+    /// `Added`, `Changed` or `Stale`.
     pub verdict: Verdict,
     /// Its text, until the next record waits.
     pub text: TextAt,
@@ -96,6 +100,8 @@ pub struct Tally {
     pub unchanged: u64,
     /// As known, but written in another way or not known by their bytes.
     pub equal: u64,
+    /// In an older version than is known.
+    pub stale: u64,
     /// Listed twice with the same value.
     pub repeated: u64,
     /// That could not be rows.
@@ -108,7 +114,7 @@ impl Tally {
     /// Elements of the body.
     #[must_use]
     pub fn listed(&self) -> u64 {
-        self.added + self.changed + self.unchanged + self.equal + self.repeated + self.rejected
+        self.added + self.changed + self.unchanged + self.equal + self.stale + self.repeated + self.rejected
     }
 }
 
@@ -131,6 +137,8 @@ pub struct Diff {
     unplaced: Unplaced,
     /// Rejected keys with the bytes they came with.
     rejected: HashMap<u128, u64>,
+    /// Keys of records that are listed in an older version than is known, with its digest.
+    stale: HashMap<u128, u64>,
     tally: Tally,
 }
 
@@ -164,6 +172,7 @@ impl Diff {
             first_sights: KeyFilter::default(),
             unplaced: Unplaced::new(folder),
             rejected: HashMap::new(),
+            stale: HashMap::new(),
             tally: Tally::default(),
             known,
         }
@@ -228,6 +237,10 @@ impl Diff {
         if self.rejected.contains_key(&sighting.key) {
             return Err(conflict(slice));
         }
+        if let Some(&digest) = self.stale.get(&sighting.key) {
+            self.tally.repeated += 1;
+            return if digest == sighting.digest { Ok(Verdict::Unchanged) } else { Err(conflict(slice)) };
+        }
         if let Some((position, record)) = self.find_near(sighting.key)? {
             self.window.pass(position);
             return Ok(self.known_as(position, &record, sighting, None)?);
@@ -257,7 +270,7 @@ impl Diff {
             None => {}
         }
         // One that waits was a row: its known record may have come near only since.
-        if self.unplaced.find(key).is_some() {
+        if self.unplaced.find(key).is_some() || self.stale.contains_key(&key) {
             return Err(conflict(slice));
         }
         if let Some((position, record)) = self.find_near(key)? {
@@ -265,7 +278,7 @@ impl Diff {
             self.listed.insert(position);
             return Ok(self.order.append(&record)?);
         }
-        self.wait(Sighting { key, element: slice.element, digest: 0, open: false }, None, slice)
+        self.wait(Sighting { key, element: slice.element, digest: 0, last_change: None, open: false }, None, slice)
     }
 
     /// The known record of this key, if it is in the window and not listed yet.
@@ -348,7 +361,8 @@ impl Diff {
             let record = record?;
             let Some(index) = self.unplaced.find(record.key) else { continue };
             let Waiting { sighting, filed, offset, text, .. } = *self.unplaced.get(index);
-            if filed.is_none() || sighting.digest != record.digest {
+            let listed = self.stale.get(&record.key).unwrap_or(&record.digest);
+            if filed.is_none() || sighting.digest != *listed {
                 return Err(DiffError::Conflict { text: self.unplaced.text(text)?, offset });
             }
             repeated.insert(index as u64);
@@ -378,12 +392,19 @@ impl Diff {
         sighting: Sighting,
         slot: Option<Slot>,
     ) -> io::Result<Verdict> {
-        let Sighting { element, digest, open, .. } = sighting;
+        let Sighting { element, digest, last_change, open, .. } = sighting;
         self.listed.insert(position);
-        let now = KnownRecord { element, digest, open, removed: false, ..*record };
+        let is_stale = record.digest != digest && !record.removed && is_older(last_change, record.last_change);
+        let seen = KnownRecord { element, digest, last_change, open, removed: false, ..*record };
+        let now = if is_stale { *record } else { seen };
         match slot {
             Some(slot) => self.order.fill(slot, &now)?,
             None => self.order.append(&now)?,
+        }
+        if is_stale {
+            self.stale.insert(record.key, digest);
+            self.tally.stale += 1;
+            return Ok(Verdict::Stale);
         }
         let was_open = record.open && !record.removed;
         let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
@@ -397,9 +418,9 @@ impl Diff {
     }
 
     fn add(&mut self, sighting: Sighting, filed: Filed, slot: Option<Slot>) -> io::Result<Verdict> {
-        let Sighting { key, element, digest, open } = sighting;
+        let Sighting { key, element, digest, last_change, open } = sighting;
         let Filed { partition, first_seen_at, .. } = filed;
-        let record = KnownRecord { key, element, digest, first_seen_at, partition, open, removed: false };
+        let record = KnownRecord { key, element, digest, first_seen_at, last_change, partition, open, removed: false };
         match slot {
             Some(slot) => self.order.fill(slot, &record)?,
             None => self.order.append(&record)?,
@@ -429,6 +450,11 @@ impl Diff {
             removals: false,
         })
     }
+}
+
+/// Whether a version is older than the one that is known. Where one of them does not say, that cannot be told.
+fn is_older(version: Option<i64>, known: Option<i64>) -> bool {
+    version.zip(known).is_some_and(|(version, known)| version < known)
 }
 
 fn conflict(slice: RecordSlice<'_>) -> DiffError {
@@ -493,6 +519,7 @@ mod tests {
             element: value * 10,
             digest: value,
             first_seen_at: 1,
+            last_change: None,
             partition: EventPartition(2),
             open: false,
             removed: false,
@@ -500,7 +527,7 @@ mod tests {
     }
 
     fn sighting(key: u128, value: u64) -> Sighting {
-        Sighting { key, element: value * 10, digest: value, open: false }
+        Sighting { key, element: value * 10, digest: value, last_change: None, open: false }
     }
 
     /// A slice of these bytes; its text and place are for messages only.
@@ -641,6 +668,82 @@ mod tests {
             assert!(diff.recognize(value * 10).unwrap());
         }
         assert!(is_conflict(diff.reject(Some(600), slice(5))), "though its place is near by then");
+    }
+
+    /// A poll of one resource that says when its records last changed.
+    fn at(key: u128, value: u64, last_change: i64) -> Sighting {
+        Sighting { last_change: Some(last_change), ..sighting(key, value) }
+    }
+
+    #[test]
+    fn an_older_version_than_is_known_is_skipped_and_what_is_known_stays() {
+        let last_changed = |known: i64| KnownRecord { last_change: Some(known), ..record(1, 101) };
+        let gone = KnownRecord { removed: true, ..last_changed(50) };
+        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
+        let rows = [
+            (last_changed(50), at(1, 100, 49), Verdict::Stale),
+            (last_changed(50), at(1, 100, 50), Verdict::Changed(filed)),
+            (last_changed(50), at(1, 100, 51), Verdict::Changed(filed)),
+            (last_changed(50), at(1, 101, 49), Verdict::Unchanged),
+            (last_changed(50), sighting(1, 100), Verdict::Changed(filed)),
+            (record(1, 101), at(1, 100, 49), Verdict::Changed(filed)),
+            (gone, at(1, 100, 49), Verdict::Added(filed)),
+        ];
+        for (known, sighting, expected) in rows {
+            let mut diff = diff(known_of([known]));
+            assert_eq!(classify(&mut diff, sighting), expected, "{sighting:?}");
+            let conclusion = diff.conclude().unwrap();
+            assert_eq!(conclusion.tally.stale, u64::from(expected == Verdict::Stale));
+            assert_eq!((conclusion.tally.listed(), conclusion.tally.removed), (1, 0));
+            let [after] = known_after(conclusion).records().map(|record| record.unwrap()).collect::<Vec<_>>()[..]
+            else {
+                panic!("one is known")
+            };
+            let seen = Sighting { last_change: after.last_change, ..self::sighting(1, after.digest) };
+            let stays = if expected == Verdict::Stale { self::at(1, 101, 50) } else { sighting };
+            assert_eq!(
+                (seen.digest, seen.last_change, after.element),
+                (stays.digest, stays.last_change, stays.element)
+            );
+        }
+    }
+
+    #[test]
+    fn an_older_version_stands_once_or_twice_alike_and_never_beside_another() {
+        // So many that the last is far from the first.
+        let values: Vec<_> = (1..=2000).map(|n| (u128::from(n), 100 + n)).collect();
+        let known = || {
+            known_of(values.iter().map(|(key, value)| KnownRecord { last_change: Some(50), ..record(*key, *value) }))
+        };
+        let poll = |first: Sighting, second: Sighting, rejected: bool| {
+            let mut diff = diff(known());
+            let take = |diff: &mut Diff, sighting: Sighting| -> Result<(), DiffError> {
+                if !diff.recognize(sighting.element)? {
+                    diff.classify(sighting, slice(sighting.element), || NEW)?;
+                }
+                Ok(())
+            };
+            take(&mut diff, first)?;
+            for (key, value) in values.iter().filter(|(key, _)| ![first.key, second.key].contains(key)) {
+                take(&mut diff, at(*key, *value, 50))?;
+            }
+            if rejected {
+                diff.reject(Some(second.key), slice(9))?
+            } else {
+                take(&mut diff, second)?
+            }
+            diff.place()?;
+            Ok(diff.conclude()?.tally)
+        };
+        for key in [1, 1000, 2000] {
+            let (old, other, known) = (at(key, 7, 40), at(key, 8, 40), at(key, 100 + key as u64, 50));
+            let tally = poll(old, old, false).unwrap();
+            assert_eq!((tally.stale, tally.repeated, tally.unchanged), (1, 1, 1999), "{key}");
+            for (first, second) in [(old, other), (old, known), (known, old)] {
+                assert!(is_conflict(poll(first, second, false)), "{key}");
+            }
+            assert!(is_conflict(poll(old, old, true)), "{key}");
+        }
     }
 
     /// Keys that no order of a few is near to, so that the window and the index both have work.

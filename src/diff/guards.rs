@@ -127,6 +127,7 @@ mod tests {
             element: n + 1,
             digest: n,
             first_seen_at: 0,
+            last_change: None,
             partition: crate::schema::EventPartition(0),
             open: false,
             removed: false,

@@ -18,6 +18,8 @@ pub struct KnownRecord {
     pub digest: u64,
     /// When it was first observed, in microseconds. Never changes.
     pub first_seen_at: i64,
+    /// When it last changed by its own account, in microseconds.
+    pub last_change: Option<i64>,
     /// Where it is filed. Never changes.
     pub partition: EventPartition,
     /// Whether it is expected to change.
@@ -27,12 +29,14 @@ pub struct KnownRecord {
 }
 
 /// Bytes of a record in a file.
-pub const KNOWN_RECORD_BYTES: usize = 16 + 8 + 8 + 8 + 4 + 1;
+pub const KNOWN_RECORD_BYTES: usize = 16 + 8 + 8 + 8 + 8 + 4 + 1;
 /// Records read at a time.
 const READ_RECORDS: usize = 1024;
 
 const OPEN: u8 = 1;
 const REMOVED: u8 = 2;
+/// Stands for no time.
+const NEVER: i64 = i64::MIN;
 
 impl KnownRecord {
     /// The record as it stands in a file: little-endian, without padding.
@@ -44,8 +48,9 @@ impl KnownRecord {
         bytes[16..24].copy_from_slice(&self.element.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.digest.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first_seen_at.to_le_bytes());
-        bytes[40..44].copy_from_slice(&self.partition.0.to_le_bytes());
-        bytes[44] = flags;
+        bytes[40..48].copy_from_slice(&self.last_change.unwrap_or(NEVER).to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.partition.0.to_le_bytes());
+        bytes[52] = flags;
         bytes
     }
 
@@ -53,13 +58,14 @@ impl KnownRecord {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KNOWN_RECORD_BYTES]) -> Self {
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
-        let flags = bytes[44];
+        let (last_change, flags) = (number(40) as i64, bytes[52]);
         Self {
             key: u128::from(number(0)) | u128::from(number(8)) << 64,
             element: number(16),
             digest: number(24),
             first_seen_at: number(32) as i64,
-            partition: EventPartition(i32::from_le_bytes(std::array::from_fn(|byte| bytes[40 + byte]))),
+            last_change: (last_change != NEVER).then_some(last_change),
+            partition: EventPartition(i32::from_le_bytes(std::array::from_fn(|byte| bytes[48 + byte]))),
             open: flags & OPEN != 0,
             removed: flags & REMOVED != 0,
         }

@@ -1,6 +1,6 @@
 //! Records by key, in memory: what commits come to when they are folded without a cache.
 //!
-//! About 60 bytes a record.
+//! About 80 bytes a record.
 
 use std::{
     io::{self, BufWriter, Write},

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::{Filed, Sighting, order::Slot};
 
-/// Records that wait at most, 80 bytes each in memory.
+/// Records that wait at most, 128 bytes each in memory.
 const RECORDS_MAX: usize = 1 << 17;
 /// Bytes of their texts, on disk.
 const TEXT_BYTES_MAX: u64 = 256 << 20;

@@ -5,7 +5,7 @@
 //! cache knows: the next poll then compares by value.
 //!
 //! ```text
-//! header as one line of JSON │ 45 bytes a record, little-endian │ XXH3-128 of all before it
+//! header as one line of JSON │ 53 bytes a record, little-endian │ XXH3-128 of all before it
 //! ```
 
 use std::{
@@ -42,6 +42,7 @@ struct Header {
     format: u32,
     lake: String,
     resource: String,
+    /// What the records were known by: the schema, and what is kept of a record.
     schema: String,
     seq: u64,
     sha256: Option<String>,
@@ -56,7 +57,7 @@ impl Header {
             format: super::FORMAT,
             lake: lake.identity.id.clone(),
             resource: decoder.resource().name.clone(),
-            schema: decoder.fingerprint(),
+            schema: format!("{}/{:?}/{KNOWN_RECORD_BYTES}", decoder.fingerprint(), decoder.resource().last_change),
             seq: head.seq,
             sha256: head.sha256.clone(),
             claim: head.claim,
@@ -281,13 +282,14 @@ pub(super) fn known_record(
         element: 0,
         digest: row.digest(resource, lake.seed),
         first_seen_at: stamp.first_seen_at,
+        last_change: row.last_change(resource),
         partition,
         open: row.is_open(resource),
         removed: stamp.operation == Operation::Removed,
     })
 }
 
-/// What a cache holds; `None` unless it is whole.
+/// What a cache holds; `None` unless it is whole. Of one that was kept in another form, the header alone has a meaning.
 fn read(file: File) -> Option<(Header, Known)> {
     let content = file.metadata().ok()?.len().checked_sub(CHECKSUM_BYTES as u64)?;
     let mut reader = BufReader::new(file);
@@ -298,9 +300,6 @@ fn read(file: File) -> Option<(Header, Known)> {
     checksum.update(&line);
     let start = line.len() as u64;
     let records = content.checked_sub(start)?;
-    if records % KNOWN_RECORD_BYTES as u64 != 0 {
-        return None;
-    }
     let (mut left, mut present, mut open) = (records, 0, 0);
     let mut buffer = vec![0; READ_BYTES];
     while left > 0 {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Column, List, Resource, Statuses, Treatment, Type};
+use super::{Column, LastChange, List, Resource, Statuses, Treatment, Type};
 
 /// Why a schema file cannot be used. The message names the resource and the place in it.
 #[derive(Debug, Error)]
@@ -52,6 +52,7 @@ struct Definition {
     key: Vec<String>,
     #[serde(default)]
     event_time: Vec<String>,
+    last_change: Option<String>,
     status: Option<StatusDefinition>,
     columns: Vec<ColumnDefinition>,
 }
@@ -118,6 +119,7 @@ impl Definition {
             return Err("a resource with a list has one key column: its value becomes the parent key".to_owned());
         }
         let event_time = indices("event_time", &self.event_time, &columns, &Type::Timestamp)?;
+        let last_change = self.last_change.map(|path| last_change(&path, &columns)).transpose()?;
         let statuses = self.status.map(|status| status.validate(&columns)).transpose()?;
         Ok(Resource {
             name: self.resource,
@@ -128,6 +130,7 @@ impl Definition {
             partitioned: self.partitioned,
             key,
             event_time,
+            last_change,
             statuses,
             columns,
         })
@@ -208,6 +211,21 @@ fn index(what: &str, name: &str, columns: &[Column], kind: &Type) -> Validated<u
         .ok_or_else(|| format!("`{what}` names `{name}`, which is no {} column", kind.name()))
 }
 
+/// A timestamp column, or `list.column` for one of a list's elements.
+fn last_change(path: &str, columns: &[Column]) -> Validated<LastChange> {
+    const WHAT: &str = "last_change";
+    let Some((list, element)) = path.split_once('.') else {
+        return Ok(LastChange { column: index(WHAT, path, columns, &Type::Timestamp)?, element: None });
+    };
+    let mut lists = columns.iter().enumerate().filter(|(_, column)| column.name == list);
+    let found = lists.find_map(|(index, column)| match &column.kind {
+        Type::List(list) => Some((index, list)),
+        _ => None,
+    });
+    let (column, list) = found.ok_or_else(|| format!("`{WHAT}` names `{list}`, which is no list column"))?;
+    Ok(LastChange { column, element: Some(index(WHAT, element, &list.columns, &Type::Timestamp)?) })
+}
+
 /// A folder beside those of the resources.
 const RESERVED: &str = "probe";
 
@@ -250,7 +268,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         type Change = fn(&mut serde_json::Value);
-        let rows: [(Change, &str); 9] = [
+        let rows: [(Change, &str); 11] = [
             (|v| v["resource"] = "../etc".into(), "snake_case"),
             (|v| v["columns"][0]["name"] = "_seq".into(), "snake_case"),
             (|v| v["columns"][0]["name"] = "event_month".into(), "partition"),
@@ -258,6 +276,8 @@ mod tests {
             (|v| v["columns"][0]["type"] = "list".into(), "needs `table`"),
             (|v| v["key"] = serde_json::json!(["nope"]), "names `nope`"),
             (|v| v["key"] = serde_json::json!([]), "names no column"),
+            (|v| v["last_change"] = "id".into(), "`id`, which is no timestamp column"),
+            (|v| v["last_change"] = "id.at".into(), "`id`, which is no list column"),
             (|v| v["path"] = "/a/../b".into(), "plain path"),
             (|v| v["surprise"] = 1.into(), "unknown field `surprise`"),
         ];

@@ -23,6 +23,8 @@ pub struct Resource {
     pub key: Vec<usize>,
     /// Indices of the timestamp columns that tell when a record happened, best first.
     pub event_time: Vec<usize>,
+    /// Where a record says when it last changed, if it does.
+    pub last_change: Option<LastChange>,
     /// Which statuses leave a record open, where it has a status at all.
     pub statuses: Option<Statuses>,
     /// The declared columns, in the order of the table.
@@ -150,6 +152,15 @@ pub struct List {
     pub columns: Vec<Column>,
 }
 
+/// Where a record says when it last changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastChange {
+    /// Index of a timestamp column, or of a list.
+    pub column: usize,
+    /// Index of a timestamp column of the list's elements: the latest of them counts.
+    pub element: Option<usize>,
+}
+
 /// Statuses of a resource, as far as they are documented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statuses {
@@ -167,6 +178,12 @@ impl Statuses {
     #[must_use]
     pub fn is_open(&self, status: Option<&str>) -> bool {
         status.is_none_or(|status| !self.closed.iter().any(|closed| closed == status))
+    }
+
+    /// Whether the status is one that the schema lists as open.
+    #[must_use]
+    pub fn is_listed_open(&self, status: Option<&str>) -> bool {
+        status.is_some_and(|status| self.open.iter().any(|open| open == status))
     }
 
     /// Whether the status is one that the schema lists.

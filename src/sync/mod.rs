@@ -9,6 +9,7 @@
 
 mod ambient;
 mod observation;
+mod oddities;
 mod plan;
 mod report;
 mod singles;
@@ -250,14 +251,16 @@ impl<S: Source> ResourceSync<'_, S> {
     /// Drafts a last row for each record that is missing, with the values it had.
     async fn remove_missing(&self, head: &Head, observed: &mut Observed) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
-        let doubtful = tally.rejected_without_key > 0 && !self.config.limits.accept_removals;
+        // Any of the missing could be one of those whose key cannot be read, or have come since the answer was true.
+        let doubtful = (tally.rejected_without_key > 0 || tally.stale > 0) && !self.config.limits.accept_removals;
         if tally.removed > 0 && doubtful {
-            // Any of the missing could be one of those whose key cannot be read.
             tracing::warn!(
                 resource = self.resource.name,
                 missing = tally.removed,
                 without_key = tally.rejected_without_key,
-                "removals are withheld: some records came without a readable key; --accept-removals takes them"
+                stale = tally.stale,
+                "removals are withheld: some records came without a readable key, or in an older version than is known; \
+                 --accept-removals takes them"
             );
             observed.withheld = tally.removed;
             observed.conclusion.withhold_removals();
@@ -322,24 +325,19 @@ impl<S: Source> ResourceSync<'_, S> {
             rebuilt,
             withheld,
             rejected,
-            undocumented,
+            oddities,
             since,
         } = observed;
-        for status in &undocumented {
-            tracing::warn!(
-                resource = self.resource.name,
-                status,
-                "a status that the schema does not list; kept as it came"
-            );
-        }
+        oddities.warn(&self.resource.name);
         if let Some((first, _)) = rejected.first() {
             let records = rejected.len();
             tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; quarantined");
         }
-        report.observed(&conclusion, &body, withheld, since);
+        report.observed(&conclusion, &body, since);
+        (report.withheld, report.regressed) = (withheld, oddities.regressed.count);
         let before = head.seq;
         let full_poll_at = match (since, withheld) {
-            (None, 0) => Some(poll.observed_at),
+            (None, 0) if conclusion.tally.stale == 0 => Some(poll.observed_at),
             _ => head.cursor.as_ref().and_then(|cursor| cursor.full_poll_at),
         };
         let facts = PollFacts { body, etag, full_poll_at, known_before: conclusion.present_before, open_before };

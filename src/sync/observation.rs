@@ -2,11 +2,11 @@
 //!
 //! Nothing reaches the lake from here. Only a body that has been read to its end, and that the guards believe, is sealed.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::ambient::PollStart;
+use super::{ambient::PollStart, oddities::Oddities};
 use crate::{
     decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash, without_personal},
     diff::{Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
@@ -47,8 +47,7 @@ pub(super) struct Observed {
     /// Missing records that are not taken for removed.
     pub withheld: u64,
     pub rejected: Vec<(Rejection, Quarantined)>,
-    /// Statuses that the schema does not list.
-    pub undocumented: BTreeSet<String>,
+    pub oddities: Oddities,
     /// From when on the list was asked for, if not for the whole of it.
     pub since: Option<DateTime<Utc>>,
 }
@@ -62,7 +61,7 @@ struct RecordReader<'r> {
     drafts: Drafts,
     rejected: Vec<(Rejection, Quarantined)>,
     rejected_bytes: usize,
-    undocumented: BTreeSet<String>,
+    oddities: Oddities,
 }
 
 impl<'r> Observation<'r> {
@@ -76,7 +75,7 @@ impl<'r> Observation<'r> {
             drafts,
             rejected: Vec::new(),
             rejected_bytes: 0,
-            undocumented: BTreeSet::new(),
+            oddities: Oddities::default(),
         };
         Self { splitter: Splitter::new(seed.0), beginning: Vec::new(), reader }
     }
@@ -100,7 +99,7 @@ impl<'r> Observation<'r> {
     pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
         let body = self.splitter.finish()?;
         self.reader.place()?;
-        let RecordReader { open_before, diff, drafts, rejected, undocumented, .. } = self.reader;
+        let RecordReader { open_before, diff, drafts, rejected, oddities, .. } = self.reader;
         Ok(Observed {
             poll,
             conclusion: diff.conclude().map_err(|error| LakeError::spool(&error))?,
@@ -111,7 +110,7 @@ impl<'r> Observation<'r> {
             rebuilt,
             withheld: 0,
             rejected,
-            undocumented,
+            oddities,
             since: None,
         })
     }
@@ -157,6 +156,7 @@ impl RecordReader<'_> {
             key: key_hash(self.seed, key),
             element: slice.element,
             digest: row.digest(self.resource, self.seed),
+            last_change: row.last_change(self.resource),
             open: row.is_open(self.resource),
         };
         let drafts = &self.drafts;
@@ -181,10 +181,15 @@ impl RecordReader<'_> {
         let (open, event_time) = (row.is_open(self.resource), row.event_time(self.resource));
         match verdict {
             Verdict::Unchanged | Verdict::Waits => Ok(()),
+            Verdict::Stale => {
+                self.oddities.note_stale(row, self.resource);
+                Ok(())
+            }
             Verdict::Added(filed) => {
                 self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
             }
             Verdict::Changed(mut filed) => {
+                self.oddities.compare(row, filed, self.resource);
                 if has(Defect::MovesRecords) {
                     filed.partition = self.drafts.file(event_time).partition;
                 }
@@ -195,13 +200,7 @@ impl RecordReader<'_> {
     }
 
     fn draft(&mut self, operation: Operation, filed: Filed, row: &Row<'_>, effect: Effect) -> Result<(), Error> {
-        let statuses = self.resource.statuses.as_ref();
-        if let Some(status) = row.status(self.resource)
-            && !statuses.is_some_and(|statuses| statuses.is_documented(status))
-            && !self.undocumented.contains(status)
-        {
-            self.undocumented.insert(status.to_owned());
-        }
+        self.oddities.look_at(row, self.resource);
         Ok(self.drafts.append(operation, filed, row, effect)?)
     }
 

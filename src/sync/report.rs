@@ -52,9 +52,13 @@ pub struct ResourceReport {
     pub repeated: u64,
     /// In quarantine at present.
     pub quarantined: u64,
-    /// Missing, but not taken for removed: some records came without a readable key, or the list moved while its pages were
-    /// read.
+    /// Missing, but not taken for removed: some records came without a readable key, or in an older version than is known,
+    /// or the list moved while its pages were read.
     pub withheld: u64,
+    /// Of the changed, those that had come to an end and are open again.
+    pub regressed: u64,
+    /// Listed in an older version than is known, which stays.
+    pub stale_skipped: u64,
     /// From when on the list was asked for; null for the whole of it.
     pub since: Option<DateTime<Utc>>,
     /// Length of the API's answer.
@@ -109,6 +113,8 @@ impl ResourceReport {
             repeated: 0,
             quarantined: 0,
             withheld: 0,
+            regressed: 0,
+            stale_skipped: 0,
             since: None,
             body_bytes: 0,
             commits: Vec::new(),
@@ -118,19 +124,13 @@ impl ResourceReport {
         }
     }
 
-    pub(super) fn observed(
-        &mut self,
-        conclusion: &Conclusion,
-        body: &Body,
-        withheld: u64,
-        since: Option<DateTime<Utc>>,
-    ) {
-        self.withheld = withheld;
+    pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body, since: Option<DateTime<Utc>>) {
         self.since = since;
         let tally = conclusion.tally;
         self.unchanged = tally.unchanged + tally.equal;
         self.repeated = tally.repeated;
         self.quarantined = tally.rejected;
+        self.stale_skipped = tally.stale;
         self.body_bytes = body.bytes;
     }
 
@@ -193,6 +193,8 @@ impl Report {
                 "removed": total(|resource| resource.removed),
                 "quarantined": total(|resource| resource.quarantined),
                 "withheld": total(|resource| resource.withheld),
+                "regressed": total(|resource| resource.regressed),
+                "stale_skipped": total(|resource| resource.stale_skipped),
                 "rows": total(|resource| resource.rows),
             }
         });
@@ -240,6 +242,24 @@ impl Display for Report {
                 row.head
             )?;
         }
+        for row in &self.resources {
+            row.odd_figures(&mut table)?;
+        }
         f.write_str(&table)
+    }
+}
+
+impl ResourceReport {
+    /// What is mostly nothing, in lines of its own.
+    fn odd_figures(&self, table: &mut String) -> fmt::Result {
+        let rows = [
+            (self.withheld, "missing, but not taken for removed"),
+            (self.regressed, "had ended and are open again; stored as they came"),
+            (self.stale_skipped, "came in an older version than is known; skipped"),
+        ];
+        for (count, what) in rows.iter().filter(|(count, _)| *count > 0) {
+            writeln!(table, "{}: {count} {what}", self.resource)?;
+        }
+        Ok(())
     }
 }

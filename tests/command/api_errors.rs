@@ -24,6 +24,7 @@ fn denied_credentials_end_at_once_with_the_request_to_ask_support_about() {
             assert!(message.contains(part), "{message}");
         }
         assert_eq!(api.requests().len(), 1, "a denial is not tried again");
+        lake.assert_nothing_committed();
         let hint = if status == 401 { "hint: check LUMETRADE_API_KEY and LUMETRADE_API_SECRET" } else { "hint: " };
         assert!(synced.ended.stderr.contains(hint), "{}", synced.ended.stderr);
     }
@@ -74,13 +75,16 @@ fn a_failure_that_passes_is_tried_again() {
 
 #[test]
 fn a_failure_that_stays_is_the_apis_and_says_what_it_said() {
-    let (lake, api) = (Lake::new(), ScriptedApi::start());
-    api.answer(PATH, [Answer::error(503, "Down for maintenance", "req_01HY_down").header("Retry-After", "0")]);
-    let synced = Sync::of(&lake, &api.url(), "wallets").run();
-    assert_eq!(synced.ended.code, Some(69));
-    let message = synced.failure("wallets");
-    assert!(message.contains("Down for maintenance") && message.contains("req_01HY_down"), "{message}");
-    assert!((2..10).contains(&api.requests().len()), "{} requests", api.requests().len());
+    for status in [429, 500, 502, 503, 504] {
+        let (lake, api) = (Lake::new(), ScriptedApi::start());
+        api.answer(PATH, [Answer::error(status, "Down for maintenance", "req_01HY_down").header("Retry-After", "0")]);
+        let synced = Sync::of(&lake, &api.url(), "wallets").run();
+        assert_eq!(synced.ended.code, Some(69), "{status}");
+        let message = synced.failure("wallets");
+        assert!(message.contains("Down for maintenance") && message.contains("req_01HY_down"), "{message}");
+        assert_eq!(api.requests().len(), 5, "{status}");
+        lake.assert_nothing_committed();
+    }
 }
 
 #[test]
@@ -91,6 +95,7 @@ fn an_api_that_is_not_there_is_unavailable() {
     let synced = Sync::of(&lake, &format!("http://127.0.0.1:{port}"), "wallets").run();
     assert_eq!(synced.ended.code, Some(69));
     assert!(synced.failure("wallets").contains("refused"), "{}", synced.failure("wallets"));
+    lake.assert_nothing_committed();
 }
 
 #[test]
@@ -99,6 +104,28 @@ fn a_name_that_means_nothing_is_unavailable() {
     let synced = Sync::of(&lake, "https://api.lumetrade.invalid", "wallets").run();
     assert_eq!(synced.ended.code, Some(69), "{}", synced.ended.stderr);
     assert!(synced.failure("wallets").contains("cannot reach"), "{}", synced.failure("wallets"));
+    lake.assert_nothing_committed();
+}
+
+#[test]
+fn an_error_or_a_page_that_comes_with_200_is_no_list() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    api.serve(PATH, r#"[{"id":"w1"}]"#);
+    Sync::of(&lake, &api.url(), "wallets").succeed();
+    let before = lake.contents();
+    let page = format!("<!DOCTYPE html><html><body>Sign in as {KEY} {SECRET} {}</body></html>", "x".repeat(5000));
+    for (answer, what) in [
+        (Answer::error(200, "Something went wrong", "req_1"), "a JSON object, not a JSON array"),
+        (Answer::ok(page).header("Content-Type", "text/html"), "HTML"),
+    ] {
+        api.answer(PATH, [answer]);
+        let synced = Sync::of(&lake, &api.url(), "wallets").run();
+        assert_eq!(synced.ended.code, Some(65), "{what}: {}", synced.ended.stderr);
+        let message = synced.failure("wallets");
+        assert!(message.contains(what) && message.chars().count() <= 200, "{message}");
+        assert!(!synced.ended.stderr.contains(KEY) && !synced.ended.stderr.contains(SECRET), "{}", synced.ended.stderr);
+        assert_untouched(&before, &lake.contents(), what);
+    }
 }
 
 #[test]
@@ -111,6 +138,7 @@ fn a_redirect_is_not_followed_and_the_target_is_not_asked() {
         assert_eq!(synced.ended.code, Some(78), "{status}");
         assert!(synced.failure("wallets").contains("localhost"), "{}", synced.failure("wallets"));
         assert_eq!(target.requests(), [""; 0], "{status}");
+        lake.assert_nothing_committed();
     }
 }
 
@@ -128,13 +156,18 @@ fn other_answers_than_200_are_no_lists() {
 
 #[test]
 fn settings_that_cannot_be_used_are_refused_before_anything_is_asked_or_written() {
-    let rows: [(&[&str], &str); 9] = [
+    let rows: [(&[&str], &str); 14] = [
         (&["--base-url", "http://api.lumetrade.com"], "https://"),
         (&["--base-url", "http://127.0.0.1.evil.example"], "https://"),
         (&["--base-url", "http://10.0.0.1"], "https://"),
         (&["--base-url", "ftp://127.0.0.1"], "https://"),
         (&["--base-url", "https://user:pa55@127.0.0.1"], "settings of their own"),
+        (&["--base-url", "https://127.0.0.1/?key=pa55"], "settings of their own"),
+        (&["--base-url", "https://169.254.169.254"], "address of this link alone"),
         (&["--resource", "deposit"], "there is no resource `deposit`"),
+        (&["--resource", "../../etc"], "there is no resource `../../etc`"),
+        (&["--resource", "dep*"], "there is no resource `dep*`"),
+        (&["--resource", "DEPOSITS"], "there is no resource `DEPOSITS`"),
         (&["--schemas", "/nonexistent"], "/nonexistent"),
         (&["--config", "/nonexistent.toml"], "/nonexistent.toml"),
         (&["--lake", "ftp://x/y"], "ftp"),
@@ -167,12 +200,21 @@ fn without_credentials_nothing_is_asked_and_the_message_names_what_is_missing() 
 #[test]
 fn what_is_typed_wrong_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
-    let rows: [&[&str]; 6] =
-        [&["sync", "--lakes", "x"], &["sync", "--lake"], &["synch"], &["sync", "x"], &["sandbox", "--port", "x"], &[]];
+    let rows: [&[&str]; 9] = [
+        &["sync", "--api-key", "canary"],
+        &["sync", "--api-secret=canary"],
+        &["sync", "--insecure"],
+        &["sync", "--lakes", "x"],
+        &["sync", "--lake"],
+        &["synch"],
+        &["sync", "x"],
+        &["sandbox", "--port", "x"],
+        &[],
+    ];
     for args in rows {
         let ended = run(program(folder.path()).args(args));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}");
-        assert!(ended.stderr.contains("--help"), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("--help") && !ended.stderr.contains("canary"), "{args:?}: {}", ended.stderr);
     }
     for args in [["--help"], ["--version"]] {
         let ended = run(program(folder.path()).args(args));

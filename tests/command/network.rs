@@ -2,15 +2,21 @@
 
 use std::{
     fs,
-    io::Write,
-    net::TcpListener,
-    time::{Duration, Instant},
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use flate2::{Compression, write::GzEncoder};
 
 use crate::support::{
     api::{Answer, Framing, Gate, ScriptedApi},
+    duckdb::DuckDb,
     lake::{Lake, assert_untouched},
     program::{KEY, SECRET, Sync, Synced},
     tls::{TlsApi, fixture},
@@ -167,7 +173,7 @@ fn who_is_not_to_be_trusted_gets_no_credentials() {
         if options.is_empty() {
             assert!(!synced.ended.stderr.contains("trying again"), "{certificate}: {}", synced.ended.stderr);
         }
-        assert_eq!(lake.files_below("changes"), [""; 0]);
+        lake.assert_nothing_committed();
     }
     let (lake, api) = (Lake::new(), TlsApi::start("good", &[]));
     let synced = sync_with(&lake, &api.url(), &format!("ca_file = '{}'", fixture("ca.pem").display())).succeed();
@@ -232,6 +238,56 @@ fn secrets_come_from_commands_and_only_for_the_host_that_they_are_for() {
     assert_eq!(api.requests().len(), 1);
 }
 
+/// Reads a request's head; false if there is none.
+fn read_head(reader: &mut impl BufRead) -> bool {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn a_connection_that_is_closed_as_it_is_used_again_is_no_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let counted = dropped.clone();
+    let serve = move |mut stream: TcpStream| {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        if read_head(&mut reader) && stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").is_ok() {
+            // Whoever asks again was told that the connection stays, and gets no answer.
+            counted.fetch_add(usize::from(read_head(&mut reader)), Ordering::Relaxed);
+        }
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            thread::spawn(move || serve(stream));
+        }
+    });
+    let lake = Lake::new();
+    let synced = Sync::new(&lake, &url).succeed();
+    assert!(synced.resources.values().all(|line| line["outcome"] == "committed"), "{}", synced.ended.stdout);
+    assert!(dropped.load(Ordering::Relaxed) > 0, "no connection was used again");
+}
+
+#[test]
+fn what_the_apis_clock_says_is_not_taken_for_the_time() {
+    for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Fri, 01 Jan 2100 00:00:00 GMT", "soon"] {
+        let (lake, api) = (Lake::new(), ScriptedApi::start());
+        api.answer(PATH, [Answer::ok(ONE).header("Date", date).header("Age", "86400")]);
+        Sync::of(&lake, &api.url(), "wallets").succeed();
+        let scan = lake.scan("changes", "wallets");
+        let sql = format!("SELECT CAST(CAST(epoch(_observed_at) AS BIGINT) AS VARCHAR) FROM {scan}");
+        let observed: u64 = DuckDb::start().value(&sql).parse().unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!((now - 600..=now + 1).contains(&observed), "{date}: {observed}");
+    }
+}
+
 #[test]
 fn a_secret_that_no_header_can_carry_is_refused() {
     let lake = Lake::new();
@@ -241,7 +297,15 @@ fn a_secret_that_no_header_can_carry_is_refused() {
         let stderr = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(78), "{stderr}");
         assert!(stderr.contains("X-API-SECRET holds a character"), "{stderr}");
+        lake.assert_nothing_committed();
     }
+    // No variable can hold it.
+    let by_command = "api_secret_command = [\"printf\", 'canary\\000b']";
+    let sync = sync_with(&lake, "http://127.0.0.1:1", by_command).without("LUMETRADE_API_SECRET");
+    let ended = sync.command().output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(78), "{stderr}");
+    assert!(stderr.contains("X-API-SECRET holds a character") && !stderr.contains("canary"), "{stderr}");
 }
 
 #[test]
@@ -265,7 +329,7 @@ fn the_memory_of_a_running_sync_is_for_nobody() {
 fn a_server_that_says_nothing_is_no_api() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || listener.incoming().flatten().for_each(drop));
+    thread::spawn(move || listener.incoming().flatten().for_each(drop));
     let lake = Lake::new();
     let synced = Sync::of(&lake, &url, "wallets").run();
     assert_eq!(synced.ended.code, Some(69), "{}", synced.ended.stderr);

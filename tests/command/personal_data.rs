@@ -114,6 +114,27 @@ fn what_is_hashed_can_be_joined_and_not_read() {
 }
 
 #[test]
+fn under_another_key_a_value_has_another_hash_and_what_was_committed_keeps_its_own() {
+    let mut world = Beneficiaries::new();
+    let settings = |key: &str, id: &str| {
+        format!("personal_data = \"hmac\"\nhmac_key_command = [\"echo\", \"{key}\"]\nhmac_key_id = \"{id}\"")
+    };
+    world.sync(&settings("canary-first", "2026"), &[beneficiary("b1")]);
+    let rotated = world.sync(&settings("canary-second", "2027"), &[beneficiary("b1")]);
+    assert_eq!(rotated.figure("beneficiaries", "changed"), 1);
+    let again = world.sync(&settings("canary-second", "2027"), &[beneficiary("b1")]);
+    assert_eq!(again.figure("beneficiaries", "rows"), 0);
+    let versions = world.columns("changes");
+    let [first, second] = ["b1 1", "b1 2"].map(|version| versions[version][0].clone().unwrap());
+    assert!(first.starts_with("hmac:2026:") && second.starts_with("hmac:2027:"), "{first} {second}");
+    assert_ne!(first.rsplit(':').next(), second.rsplit(':').next());
+    let everything = world.everything();
+    for canary in CANARIES.into_iter().chain(["canary-first", "canary-second"]) {
+        assert!(!everything.contains(canary), "{canary}");
+    }
+}
+
+#[test]
 fn a_column_has_a_treatment_of_its_own_and_another_treatment_is_another_version() {
     let mut world = Beneficiaries::new();
     let keep = "personal_data = \"keep\"";

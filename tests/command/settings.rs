@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, chown},
 };
 
 use crate::support::{
@@ -42,6 +42,27 @@ fn all_settings_may_come_from_the_environment_or_from_a_file_with_credentials_of
     let ended = run(command.arg("sync"));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!other.commits("deposits").is_empty());
+}
+
+#[test]
+fn a_credential_in_a_file_of_another_user_is_refused() {
+    let (lake, api) = (Lake::new(), ScriptedApi::without_records());
+    let file = lake.folder().join("secret");
+    fs::write(&file, "canary").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let sync = || {
+        let sync = Sync::of(&lake, &api.url(), "wallets").settings("api_secret_file = \"secret\"");
+        run(&mut sync.without("LUMETRADE_API_SECRET").command())
+    };
+    // Only root can give a file away; for others there is none that they could read.
+    if chown(&file, Some(12_345), None).is_ok() {
+        let ended = sync();
+        assert_eq!(ended.code, Some(78), "{}", ended.stderr);
+        assert!(ended.stderr.contains("12345") && !ended.stderr.contains("canary"), "{}", ended.stderr);
+        assert_eq!(api.requests(), [""; 0]);
+        chown(&file, Some(0), None).unwrap();
+    }
+    assert_eq!(sync().code, Some(0));
 }
 
 #[test]
@@ -85,6 +106,26 @@ fn a_time_without_a_zone_is_in_the_zone_that_is_set() {
 }
 
 #[test]
+fn the_zone_of_the_machine_means_nothing() {
+    let mut duckdb = crate::support::duckdb::DuckDb::start();
+    for zone in ["UTC", "America/New_York", "Pacific/Kiritimati", "XYZ-13"] {
+        let (lake, api) = (Lake::new(), ScriptedApi::start());
+        // An hour that is not there where clocks are put forward, and one that is another month's further east or west.
+        let times = ["2026-03-08T02:30:00", "2026-05-31T23:30:00", "2026-06-01T00:30:00Z"];
+        let deposits = times.map(|time| format!(r#"{{"transactionId":"{time}","completedAt":"{time}"}}"#));
+        api.serve("/api/v1/deposits", format!("[{}]", deposits.join(",")));
+        Sync::of(&lake, &api.url(), "deposits").with("TZ", zone).succeed();
+        let scan = lake.scan("changes", "deposits");
+        let sql =
+            format!("SELECT CAST(completed_at AS VARCHAR) || ' ' || event_month FROM {scan} ORDER BY completed_at");
+        let found: Vec<_> = duckdb.query(&sql).rows.iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();
+        let expected =
+            ["2026-03-08 02:30:00+00 2026-03", "2026-05-31 23:30:00+00 2026-05", "2026-06-01 00:30:00+00 2026-06"];
+        assert_eq!(found, expected, "{zone}");
+    }
+}
+
+#[test]
 fn what_is_written_is_for_its_owner_alone() {
     let (lake, api) = (Lake::new(), ScriptedApi::without_records());
     api.serve("/api/v1/wallets", r#"[{"id":"w1","depositDetails":{"iban":"x"}},{"id":7}]"#);
@@ -96,6 +137,9 @@ fn what_is_written_is_for_its_owner_alone() {
         let mode = fs::metadata(lake.path().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode & 0o077, 0, "{path} has mode {mode:o}");
     }
+    fs::set_permissions(lake.path(), Permissions::from_mode(0o755)).unwrap();
+    let warned = Sync::new(&lake, &api.url()).succeed();
+    assert!(warned.ended.stderr.contains("others may enter the lake's folder"), "{}", warned.ended.stderr);
 }
 
 #[test]

@@ -106,6 +106,15 @@ impl Lake {
         self.files().into_iter().map(|file| (file.clone(), fs::read(self.path.join(file)).unwrap())).collect()
     }
 
+    /// Fails if anything is committed, or claimed.
+    #[track_caller]
+    pub fn assert_nothing_committed(&self) {
+        let files = self.files();
+        let truth: Vec<_> =
+            files.iter().filter(|file| file.starts_with("changes/") || file.contains("/log/")).collect();
+        assert!(truth.is_empty(), "{truth:?}");
+    }
+
     /// Numbers of the commits of a resource, from the names of its objects.
     pub fn commits(&self, resource: &str) -> Vec<u64> {
         let files = self.files_below(&format!("changes/{resource}"));

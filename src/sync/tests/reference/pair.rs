@@ -203,6 +203,7 @@ fn drafted(drafts: Drafts, body: Body) -> Result<(u64, u64, u64), String> {
 /// What the fast way found, in the plain one's terms.
 fn figures(observed: &Observed) -> Result<Findings, String> {
     let tally = observed.conclusion.tally;
+    agree("older versions", &observed.oddities.stale.count, &tally.stale)?;
     agree("missing", &(observed.conclusion.missing.len() as u64), &tally.removed)?;
     Ok(Findings {
         added: tally.added,
@@ -215,13 +216,15 @@ fn figures(observed: &Observed) -> Result<Findings, String> {
         present_before: observed.conclusion.present_before,
         open_before: observed.open_before,
         quarantined: observed.rejected.iter().map(|(_, record)| record.text.clone()).collect(),
-        undocumented: observed.undocumented.clone(),
+        undocumented: observed.oddities.undocumented.clone(),
+        regressed: observed.oddities.regressed.count,
+        stale: tally.stale,
     })
 }
 
 fn sizes_of(body: &[u8], findings: &Findings) -> (u64, u64) {
-    let Findings { added, changed, as_known, repeated, rejected, .. } = findings;
-    (body.len() as u64, added + changed + as_known + repeated + rejected)
+    let Findings { added, changed, stale, as_known, repeated, rejected, .. } = findings;
+    (body.len() as u64, added + changed + stale + as_known + repeated + rejected)
 }
 
 fn sorted(records: &[KnownRecord]) -> Vec<KnownRecord> {

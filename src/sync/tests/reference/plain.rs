@@ -33,6 +33,10 @@ pub(super) struct Findings {
     pub quarantined: Vec<String>,
     /// Statuses of the added and changed that the schema does not list.
     pub undocumented: BTreeSet<String>,
+    /// Changed ones whose status was closed and is listed as open.
+    pub regressed: u64,
+    /// In an older version than is known.
+    pub stale: u64,
 }
 
 /// Why a body is not believed.
@@ -140,15 +144,24 @@ impl Reading<'_> {
             }
             Some(_) => return Err(Refused::Contradiction),
         }
-        let open = row.is_open(resource);
-        let before = self.known.get(&key);
+        let (open, last_change) = (row.is_open(resource), row.last_change(resource));
+        let before = self.known.get(&key).copied();
+        let newer = before.filter(|before| !before.removed && before.digest != digest);
+        if let Some(newer) =
+            newer.filter(|newer| last_change.zip(newer.last_change).is_some_and(|(it, known)| it < known))
+        {
+            self.findings.stale += 1;
+            self.after.push(*newer);
+            return Ok(());
+        }
         self.after.push(match before {
-            Some(before) => KnownRecord { digest, open, removed: false, ..**before },
+            Some(before) => KnownRecord { digest, last_change, open, removed: false, ..*before },
             None => KnownRecord {
                 key,
                 element: 0,
                 digest,
                 first_seen_at: observed_at,
+                last_change,
                 partition: self.plain.file(row),
                 open,
                 removed: false,
@@ -157,7 +170,12 @@ impl Reading<'_> {
         let count = match before {
             Some(before) if before.removed => &mut self.findings.added,
             Some(before) if before.digest == digest => &mut self.findings.as_known,
-            Some(_) => &mut self.findings.changed,
+            Some(before) => {
+                let open = resource.statuses.iter().flat_map(|statuses| &statuses.open);
+                let is_listed = row.status(resource).is_some_and(|status| open.into_iter().any(|open| open == status));
+                self.findings.regressed += u64::from(is_listed && !before.open);
+                &mut self.findings.changed
+            }
             None => &mut self.findings.added,
         };
         *count += 1;
