@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::support::{
-    lake::Lake,
+    lake::{Lake, assert_untouched},
     program::{Sync, end, program_without_credentials, spawn},
-    sandbox::request,
+    sandbox::{Sandbox, request},
 };
 
 #[test]
@@ -33,4 +33,32 @@ fn a_sandbox_on_any_free_port_says_where_and_ends_at_a_signal() {
     let ended = end(child);
     assert_eq!(ended.code, Some(143));
     assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+}
+
+#[test]
+fn faults_can_be_rehearsed() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(6, 300));
+    sandbox.switch("fault?kind=status&code=503&retry_after=0&resource=trades&times=2");
+    let synced = Sync::new(&lake, &sandbox.url()).succeed();
+    assert_eq!(synced.ended.stderr.matches("trying again").count(), 2, "{}", synced.ended.stderr);
+    let before = lake.contents();
+    for (fault, code, message) in [
+        ("kind=short", 65, "are missing from the API's answer"),
+        ("kind=empty", 65, "lists no record"),
+        ("kind=conflict", 65, "stands twice, with different content"),
+        ("kind=error-in-200", 65, "a JSON object, not a JSON array"),
+        ("kind=html", 65, "HTML"),
+        ("kind=cut", 69, "cannot receive the whole answer"),
+        ("kind=gzip-bomb", 65, "is refused"),
+        ("kind=status&code=403", 77, "denies"),
+        ("kind=redirect&to=http://127.0.0.1:1/", 78, "redirects are not followed"),
+    ] {
+        sandbox.switch(&format!("fault?{fault}"));
+        let synced = Sync::of(&lake, &sandbox.url(), "deposits").run();
+        assert_eq!(synced.ended.code, Some(code), "{fault}: {}", synced.ended.stderr);
+        assert!(synced.failure("deposits").contains(message), "{fault}: {}", synced.failure("deposits"));
+        assert_untouched(&before, &lake.contents(), fault);
+    }
+    sandbox.switch("reset");
+    assert_eq!(Sync::new(&lake, &sandbox.url()).succeed().figure("deposits", "rows"), 0);
 }

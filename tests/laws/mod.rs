@@ -14,6 +14,7 @@ mod profile;
 mod quarantine;
 mod race;
 mod records;
+mod reserved;
 mod returns;
 mod s3;
 mod sweep;

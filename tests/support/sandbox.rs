@@ -48,6 +48,11 @@ impl Sandbox {
         self.post("/control/serve-optional?on=true");
     }
 
+    /// Turns a switch, as in `paginate?on=true`.
+    pub fn switch(&self, switch: &str) {
+        self.post(&format!("/control/{switch}"));
+    }
+
     /// What the lake should hold of a resource.
     pub fn truth(&self, resource: &Resource) -> Records {
         let (status, body) = request(self.running.address(), "GET", &format!("/control/truth/{}", resource.name));
