@@ -16,7 +16,7 @@ use chrono::DateTime;
 use super::{Finding, Outcome};
 use crate::{
     api::{Answer, ApiError, Client, ListRequest, Pages, Source},
-    config::Polling,
+    config::{Polling, has_windows},
     decode::{Cell, Decoder, Row, Seed, Zone, key_hash},
     error::{Error, Kind},
     record::{MalformedBody, Splitter},
@@ -85,7 +85,7 @@ impl Trial<'_> {
     }
 
     async fn window(&self, whole: &Listing) -> Option<Finding> {
-        if self.resource.event_time.is_empty() {
+        if !has_windows(self.resource) {
             return None;
         }
         let on = self.polling.window.is_some();

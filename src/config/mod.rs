@@ -23,6 +23,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub(crate) use self::polling::has_windows;
 pub use self::polling::{Polling, Window};
 use self::{personal::PersonalData, secret::Source};
 use crate::{
@@ -697,6 +698,7 @@ mod tests {
         assert_eq!(polling["trades"], expected);
         assert_eq!(polling["deposits"], Polling { page_size: Some(100), conditional: false, window: window(7 * day) });
         assert_eq!(polling["accounts"], Polling { page_size: Some(100), ..Polling::default() }, "it has no times");
+        assert_eq!(polling["beneficiaries"].window, None, "they are few, and go");
     }
 
     #[test]

@@ -73,9 +73,9 @@ impl Raw {
         let full_poll_every = duration("full_poll_every", &self.full_poll_every)?;
         let window = match self.incremental.as_deref() {
             Some("none") | None => None,
-            // Nothing to go by: the whole list it is.
-            Some("window") if resource.event_time.is_empty() => None,
-            Some("window") => Some(Window { lookback, full_poll_every }),
+            Some("window") if has_windows(resource) => Some(Window { lookback, full_poll_every }),
+            // Nothing to go by, or so few records that what has gone is best seen at once.
+            Some("window") => None,
             Some(other) => return problem("incremental", format!("`{other}` is none of `none` and `window`")),
         };
         let conditional = self.conditional.unwrap_or_default();
@@ -84,6 +84,11 @@ impl Raw {
         }
         Ok(Polling { page_size, conditional, window })
     }
+}
+
+/// Whether a part of its list can be asked for: reference resources are read whole.
+pub(crate) fn has_windows(resource: &Resource) -> bool {
+    resource.partitioned && !resource.event_time.is_empty()
 }
 
 /// How each resource of the schemas is polled.

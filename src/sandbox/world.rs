@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::assets::{ASSETS, Asset, Rates};
 use super::books::Books;
-use super::clock::{BEGIN, DAY, END, Nanos, START, clamped, date_time};
+use super::clock::{BEGIN, DAY, END, Nanos, SECOND, START, clamped, date_time};
 use super::deposits::Deposit;
 use super::ids::Ids;
 use super::lifecycle::COMPLETION_MAX;
@@ -167,7 +167,8 @@ impl Snapshot {
         };
         let made_before = |at: Nanos| series.count(at.clamp(BEGIN, self.clock));
         let first = made_before(from.saturating_sub(COMPLETION_MAX));
-        let end = made_before(to.saturating_add(1)).max(funding).min(count);
+        // A time may be shown without its part of a second, and lies later than it says.
+        let end = made_before(to.saturating_add(SECOND)).max(funding).min(count);
         first.min(end)..end
     }
 
