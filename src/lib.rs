@@ -41,4 +41,6 @@ pub mod schema;
 pub mod status;
 pub mod sync;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 pub mod verify;

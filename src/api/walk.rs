@@ -319,6 +319,7 @@ impl About {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fuzz::Target;
 
     fn about(number: u64, last: Option<bool>, total_pages: u64, total_elements: u64) -> About {
         About { number: Some(number), last, total_pages: Some(total_pages), total_elements: Some(total_elements) }
@@ -378,5 +379,34 @@ mod tests {
         assert!(page(about(0, Some(true), 9, 9)).is_last(0));
         assert!(page(about(1, None, 2, 9)).is_last(1));
         assert!(!page(about(0, Some(false), 2, 9)).is_last(0));
+    }
+
+    #[test]
+    fn mutants_of_pages_are_pages_of_whole_records_or_none() {
+        let words = [
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "\"content\":",
+            "\"data\":",
+            "\"page\":",
+            "\"number\":",
+            "\"last\":true",
+            "\"totalPages\":",
+            "null",
+            "1",
+        ];
+        Target { name: "pages", words: &words, twist: None }.run(|text| match Page::parse(text) {
+            Ok(page) => {
+                let again = Page::of(&[b"[", page.text.as_slice(), b"]"].concat(), About::default()).unwrap();
+                assert_eq!((&again.text, again.records, again.hash), (&page.text, page.records, page.hash));
+                let About { number, last, total_pages, total_elements } = page.about;
+                let about = [number.is_some(), last.is_some(), total_pages.is_some(), total_elements.is_some()];
+                (page.records.min(3), about, String::new())
+            }
+            Err(problem) => (0, [false; 4], problem.chars().filter(|c| !c.is_ascii_digit()).take(60).collect()),
+        });
     }
 }

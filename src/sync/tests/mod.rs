@@ -23,7 +23,6 @@ mod glob;
 mod lists;
 mod plan;
 mod process;
-mod random;
 mod reference;
 mod replay;
 mod rows;
@@ -36,3 +35,5 @@ mod store;
 mod trace;
 mod vandal;
 mod writers;
+
+use crate::tests::random;

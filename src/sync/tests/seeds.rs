@@ -1,5 +1,6 @@
 //! Many seeds, on all cores.
 
+use crate::tests::random::variable;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -74,11 +75,6 @@ const MUST_HAPPEN: [&str; 51] = [
     "writes that timed out and came later",
     "writes whose acknowledgement was lost",
 ];
-
-/// A number from the environment.
-pub(super) fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
-}
 
 #[test]
 fn whatever_happens_nothing_is_lost_doubled_or_taken_back() {

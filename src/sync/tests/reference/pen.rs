@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use crate::sync::tests::random::Random;
+use crate::tests::random::Random;
 
 /// A JSON value by its meaning.
 #[derive(Debug, Clone)]

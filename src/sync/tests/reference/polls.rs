@@ -10,7 +10,7 @@ use super::{
     pair::Habits,
     records::{FLAWS, Flaw, Kind, Record},
 };
-use crate::sync::tests::random::Random;
+use crate::tests::random::Random;
 
 /// What becomes of the list between two polls.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Records by what they say, which follows from their number and their version, and with what makes them unfit.
 
 use super::pen::{Members, Pen, Value};
-use crate::sync::tests::random::Random;
+use crate::tests::random::Random;
 
 /// Whose records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

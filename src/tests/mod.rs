@@ -1,0 +1,4 @@
+//! What tests of several modules stand on.
+
+pub(crate) mod fuzz;
+pub(crate) mod random;
