@@ -1,14 +1,16 @@
-//! `sandbox` serves until it is stopped, and says where.
+//! `sandbox` serves until it is stopped, says where, and lets its faults be rehearsed.
 
 use std::{
     io::{BufRead, BufReader},
     process::Command,
 };
 
+use chrono::TimeDelta;
+
 use crate::support::{
-    lake::Lake,
+    lake::{Lake, assert_untouched},
     program::{Sync, end, program_without_credentials, spawn},
-    sandbox::request,
+    sandbox::{Sandbox, request},
 };
 
 #[test]
@@ -33,4 +35,23 @@ fn a_sandbox_on_any_free_port_says_where_and_ends_at_a_signal() {
     let ended = end(child);
     assert_eq!(ended.code, Some(143));
     assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_an_api_may_do_wrong_is_rehearsed_in_the_sandbox() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(7, 1000));
+    let sync = || Sync::of(&lake, &sandbox.url(), "deposits");
+    sandbox.fault("kind=status&code=503&retry_after=0&resource=deposits&times=2");
+    assert_eq!(sync().succeed().figure("deposits", "added"), 400);
+    sandbox.advance(TimeDelta::days(30));
+    let before = lake.contents();
+    for (fault, code, says) in [("kind=short", 65, "--accept-removals"), ("kind=cut", 69, "cannot receive")] {
+        sandbox.fault(fault);
+        let synced = sync().run();
+        assert_eq!(synced.ended.code, Some(code), "{fault}: {}", synced.ended.stderr);
+        assert!(synced.ended.stderr.contains(says), "{fault}: {}", synced.ended.stderr);
+        assert_untouched(&before, &lake.contents(), fault);
+    }
+    sandbox.reset();
+    assert!(sync().succeed().figure("deposits", "added") > 0);
 }

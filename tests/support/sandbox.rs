@@ -48,6 +48,16 @@ impl Sandbox {
         self.post("/control/serve-optional?on=true");
     }
 
+    /// Makes answers go wrong, as in `kind=status&code=503&times=2`; other faults go on.
+    pub fn fault(&self, fault: &str) {
+        self.post(&format!("/control/fault?{fault}"));
+    }
+
+    /// Sets every switch as at first.
+    pub fn reset(&self) {
+        self.post("/control/reset");
+    }
+
     /// What the lake should hold of a resource.
     pub fn truth(&self, resource: &Resource) -> Records {
         let (status, body) = request(self.running.address(), "GET", &format!("/control/truth/{}", resource.name));
