@@ -45,7 +45,12 @@ fn what_an_api_may_do_wrong_is_rehearsed_in_the_sandbox() {
     assert_eq!(sync().succeed().figure("deposits", "added"), 400);
     sandbox.advance(TimeDelta::days(30));
     let before = lake.contents();
-    for (fault, code, says) in [("kind=short", 65, "--accept-removals"), ("kind=cut", 69, "cannot receive")] {
+    for (fault, code, says) in [
+        ("kind=short", 65, "--accept-removals"),
+        ("kind=cut", 69, "cannot receive"),
+        ("kind=gzip-bomb", 65, "200 times"),
+        ("kind=redirect&to=http://localhost:1/", 78, "localhost"),
+    ] {
         sandbox.fault(fault);
         let synced = sync().run();
         assert_eq!(synced.ended.code, Some(code), "{fault}: {}", synced.ended.stderr);
