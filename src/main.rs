@@ -137,7 +137,8 @@ async fn sandbox(args: &SandboxArgs) -> Result<u8, Error> {
     print(&format!(
         "listening on {url}, with {records} transactions from seed {seed}\n\n\
          export LUMETRADE_BASE_URL={url} LUMETRADE_API_KEY={key} LUMETRADE_API_SECRET={secret}\n\
-         curl -X POST '{url}/control/advance?days=7'    # lets a week pass\n",
+         curl -X POST '{url}/control/advance?days=7'    # lets a week pass\n\
+         curl '{url}/control'    # shows the switches for what may go wrong\n",
         url = running.base_url(),
         records = args.records,
         seed = args.seed,

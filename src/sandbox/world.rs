@@ -155,7 +155,7 @@ impl Snapshot {
         }
     }
 
-    /// Numbers of the records that may have been made or completed between two moments, both included; all others were not.
+    /// Numbers of the records that may show two moments, or one between them, as when they were made or completed; no others do.
     pub(super) fn during(&self, resource: Resource, from: Nanos, to: Nanos) -> Range<u64> {
         let count = self.count(resource);
         let (series, funding) = match resource {
@@ -167,7 +167,7 @@ impl Snapshot {
         };
         let made_before = |at: Nanos| series.count(at.clamp(BEGIN, self.clock));
         let first = made_before(from.saturating_sub(COMPLETION_MAX));
-        // A time may be shown without its part of a second, and lies later than it says.
+        // What happened within a second after a moment may show as that moment.
         let end = made_before(to.saturating_add(SECOND)).max(funding).min(count);
         first.min(end)..end
     }

@@ -31,9 +31,12 @@ pub(crate) struct Target<'t> {
     pub name: &'t str,
     /// What inputs, and their breaking, are made of.
     pub words: &'t [&'t str],
-    /// A way to change an input that only this target has: from the input as it was.
-    pub twist: Option<fn(&mut Random, &[u8], &mut Vec<u8>)>,
+    /// A way to change an input that this target alone has.
+    pub twist: Option<Twist>,
 }
+
+/// Changes a mutant of an input.
+pub(crate) type Twist = fn(&mut Random, &[u8], &mut Vec<u8>);
 
 impl Target<'_> {
     /// Tries the law, which says to what end an input comes and panics if it is broken.

@@ -1,4 +1,4 @@
-//! `sandbox` serves until it is stopped, and says where.
+//! `sandbox` serves until it is stopped, says where, and lets its faults be rehearsed.
 
 use std::{
     io::{BufRead, BufReader},

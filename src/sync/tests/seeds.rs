@@ -1,6 +1,5 @@
 //! Many seeds, on all cores.
 
-use crate::tests::random::variable;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -10,6 +9,8 @@ use std::{
     thread,
     time::Instant,
 };
+
+use crate::tests::random::variable;
 
 use super::{
     figures::Figures,
