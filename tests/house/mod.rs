@@ -3,6 +3,7 @@
 //! A module imports from the floors below its own, never from its own or one above; each outside dependency, the
 //! environment, the clock and randomness come in by one door. Tests in `src/` may do as they like.
 
+mod faults;
 mod source;
 
 use std::path::Path;

@@ -92,9 +92,9 @@ fn what_is_beyond_all_measure_is_refused_or_set_aside() {
     let before = lake.contents();
     let member = |name: &str, value: String| format!(r#"[{sound},{{"transactionId":"D3","{name}":{value}}}]"#);
     let rows = [
-        (member("currency", format!("\"{}\"", "x".repeat(17 << 20))), "16 MiB"),
-        (member("amount", "9".repeat(17 << 20)), "16 MiB"),
-        (format!(r#"[{sound},{{"transactionId":"D3","{}":1}}]"#, "k".repeat(17 << 20)), "16 MiB"),
+        (member("currency", format!("\"{}\"", "x".repeat(17 << 20))), "larger than 16777216 bytes"),
+        (member("amount", "9".repeat(17 << 20)), "larger than 16777216 bytes"),
+        (format!(r#"[{sound},{{"transactionId":"D3","{}":1}}]"#, "k".repeat(17 << 20)), "larger than 16777216 bytes"),
         (member("x", format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))), "is not JSON"),
         ("[".repeat(100_000), "before its array does"),
     ];
