@@ -554,7 +554,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::{schema::Treatment, tests::fuzz::Target};
+    use crate::schema::Treatment;
 
     const EXAMPLE: &str = include_str!("../../config/example.toml");
 
@@ -757,44 +757,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn mutants_of_settings_are_settings_or_an_error_that_says_where() {
-        let words: Vec<&str> = KEYS
-            .into_iter()
-            .chain([
-                "=",
-                "\"",
-                "[",
-                "]",
-                "\n",
-                "true",
-                "1",
-                "1.5",
-                "\"page\"",
-                "\"window\"",
-                "[polling.trades]\n",
-                "canary",
-            ])
-            .collect();
-        Target { name: "settings", words: &words, twist: None }.run(|bytes| {
-            let text = String::from_utf8_lossy(bytes);
-            let problem = match parse(&text) {
-                // What reads files or runs commands is not tried with any bytes.
-                Ok(file) => {
-                    let schemas = Schemas::builtin().unwrap();
-                    let connection = File { ca_file: String::new(), ..file.clone() }.connection(None).err();
-                    let polling = polling::of_all(&schemas, &file.polling_of_all(), &file.polling).err();
-                    connection.or(polling)
-                }
-                Err(error) => {
-                    assert!(error.to_string().starts_with("x.toml: "), "{error}");
-                    Some(error)
-                }
-            };
-            let problem = problem.map(|error| error.to_string()).unwrap_or_default();
-            problem.chars().filter(|c| !c.is_ascii_digit()).take(50).collect::<String>()
-        });
     }
 }

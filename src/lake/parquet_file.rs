@@ -334,7 +334,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::spool::Spool, *};
-    use crate::tests::fuzz::Target;
 
     fn file() -> Vec<u8> {
         let column: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
@@ -405,18 +404,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn mutants_of_files_and_footers_are_read_or_damaged() {
-        let words = ["PAR1", "lumetrade.commit", "\0\0\0\0", "{}", "\u{7f}"];
-        Target { name: "footers", words: &words, twist: None }.run(|bytes| {
-            let content = Bytes::copy_from_slice(bytes);
-            let entry = footer_value(&content, "lumetrade.commit");
-            let read = read_batches("x", content, None)
-                .and_then(|batches| batches.map(|batch| batch.map(|batch| batch.num_rows())).sum::<Result<usize, _>>());
-            let problem = |error: String| error.chars().filter(|c| !c.is_ascii_digit()).take(60).collect::<String>();
-            (entry.map(|entry| entry.is_some()).map_err(problem), read.map_err(|error| problem(error.to_string())))
-        });
     }
 }
