@@ -717,7 +717,7 @@ mod tests {
         };
         let poll = |first: Sighting, second: Sighting, rejected: bool| {
             let mut diff = diff(known());
-            let mut take = |diff: &mut Diff, sighting: Sighting| -> Result<(), DiffError> {
+            let take = |diff: &mut Diff, sighting: Sighting| -> Result<(), DiffError> {
                 if !diff.recognize(sighting.element)? {
                     diff.classify(sighting, slice(sighting.element), || NEW)?;
                 }

@@ -218,11 +218,11 @@ fn last_change(path: &str, columns: &[Column]) -> Validated<LastChange> {
         return Ok(LastChange { column: index(WHAT, path, columns, &Type::Timestamp)?, element: None });
     };
     let lists = columns.iter().enumerate().filter(|(_, column)| column.name == list);
-    let found = lists.filter_map(|(index, column)| match &column.kind {
+    let mut found = lists.filter_map(|(index, column)| match &column.kind {
         Type::List(list) => Some((index, list)),
         _ => None,
     });
-    let (column, list) = found.last().ok_or_else(|| format!("`{WHAT}` names `{list}`, which is no list column"))?;
+    let (column, list) = found.next().ok_or_else(|| format!("`{WHAT}` names `{list}`, which is no list column"))?;
     Ok(LastChange { column, element: Some(index(WHAT, element, &list.columns, &Type::Timestamp)?) })
 }
 

@@ -12,7 +12,7 @@ mod observation;
 mod oddities;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::HashSet, path::Path};
 

@@ -11,7 +11,7 @@
 //!   └─ checker                        the laws, in the end
 //! ```
 //!
-//! Beside it, `reference` compares the reading of a poll with a plain way of it.
+//! Beside it, `reference` compares the reading of a poll with a plain way of it, and `mutants` tries any law about bytes.
 //!
 //! `LUMETRADE_TEST_SEEDS` says how many seeds are simulated, `LUMETRADE_TEST_SEED` which is the first.
 
@@ -21,6 +21,7 @@ mod defects;
 mod figures;
 mod glob;
 mod lists;
+pub(crate) mod mutants;
 mod plan;
 mod process;
 mod random;

@@ -187,7 +187,7 @@ fn both_ways_agree_on_the_corpus_and_its_mutants() {
         ends.insert(found);
         pool.push(input);
     }
-    let (seed, seconds) = (variable("LUMETRADE_TEST_SEED", 1), variable("LUMETRADE_TEST_FUZZ_S", SECONDS));
+    let (seed, seconds) = (variable("LUMETRADE_TEST_SEED", 1), variable("LUMETRADE_FUZZ_SECONDS", SECONDS));
     let (mut random, began, mut tried) = (Random::new(seed), Instant::now(), 0_u64);
     while began.elapsed() < Duration::from_secs(seconds) {
         let mut pick = || pool[random.below(pool.len() as u64) as usize].clone();
