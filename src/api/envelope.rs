@@ -96,6 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tests::fuzz::Target;
 
     #[test]
     fn an_envelope_is_shown_as_far_as_it_goes() {
@@ -137,6 +138,44 @@ mod tests {
         ];
         let tokens = proptest::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat().into_bytes());
         prop_oneof![tokens, proptest::collection::vec(any::<u8>(), 0..200)]
+    }
+
+    #[test]
+    fn the_mutants_of_the_corpus_are_shown_short_and_plain() {
+        let words = [
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\\",
+            "\\u001b",
+            "\\ud83e",
+            "\\n",
+            "null",
+            "-1",
+            "1e400",
+            "\"message\":",
+            "\"code\":",
+            "\"requestId\":",
+            "\"errors\":[",
+            "\"field\":",
+            "\u{1b}[31m",
+            "\u{202e}",
+            "{\"message\":\"m\"}",
+        ];
+        Target { name: "envelope", words: &words, twist: None }.run(|body| {
+            let envelope = Envelope::parse(body);
+            let shown = envelope.to_string();
+            assert!(!shown.chars().any(char::is_control), "{shown:?}");
+            assert!(shown.chars().count() < 15 * TEXT_MAX, "{}", shown.len());
+            if serde_json::from_slice::<serde_json::Value>(body).is_err() {
+                assert!(envelope.details.is_empty(), "{shown}");
+            }
+            (envelope.code.is_some(), envelope.message.is_some(), envelope.request_id.is_some(), envelope.details.len())
+        });
     }
 
     proptest! {

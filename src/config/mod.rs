@@ -95,7 +95,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML, or a value has the wrong type.
-    #[error("{path}: {problem}")]
+    #[error("{path}: {}", plain(problem))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// The file has a key that means nothing.
-    #[error("{path}: `{key}` is no setting{}", nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    #[error("{path}: `{}` is no setting{}", plain(key), nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
     UnknownKey {
         /// The file.
         path: PathBuf,
@@ -113,7 +113,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A value is not of the form expected.
-    #[error("`{setting}`: {problem}")]
+    #[error("`{setting}`: {}", plain(problem))]
     Invalid {
         /// The setting.
         setting: &'static str,
@@ -542,6 +542,19 @@ fn invalid(setting: &'static str, error: &dyn std::error::Error) -> ConfigError 
     ConfigError::Invalid { setting, problem: error.to_string() }
 }
 
+/// A text without what could steer a terminal.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
@@ -554,7 +567,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::schema::Treatment;
+    use crate::{schema::Treatment, tests::fuzz::Target};
 
     const EXAMPLE: &str = include_str!("../../config/example.toml");
 
@@ -741,6 +754,82 @@ mod tests {
 
         let message = load(&[]).credentials().unwrap_err().to_string();
         assert!(message.contains("set LUMETRADE_API_KEY"), "{message}");
+    }
+
+    /// A file becomes settings, or an error of one line that names the file or the setting. What names files, folders and
+    /// commands is left out: none of them is ours.
+    #[test]
+    fn the_mutants_of_the_corpus_are_settings_or_refused_by_name() {
+        let words: Vec<_> = KEYS
+            .iter()
+            .copied()
+            .chain([
+                " = ",
+                "\"",
+                "'",
+                "[",
+                "]",
+                "[[",
+                "{",
+                "}",
+                "\n",
+                "#",
+                "\"\"\"",
+                ".",
+                "=",
+                ",",
+                "0",
+                "-1",
+                "nan",
+                "inf",
+                "1e999",
+                "true",
+                "\\u001b",
+                "\"hmac\"",
+                "\"keep\"",
+                "\"drop\"",
+                "\"1h\"",
+                "\"https://x\"",
+                "\"http://127.0.0.1:1\"",
+                "\"+02:00\"",
+                "[personal_columns]\n",
+                "\"wallets.deposit_details\"",
+                "9223372036854775808",
+                "\u{1b}",
+            ])
+            .collect();
+        Target { name: "settings", words: &words, twist: None }.run(|input| {
+            let Ok(text) = std::str::from_utf8(input) else { return "no text".to_owned() };
+            let (text_only, mut named) = (parse(text), "x.toml");
+            let loaded = text_only.and_then(|file| {
+                named = "`";
+                let none = String::new;
+                let file = File {
+                    api_key_file: none(),
+                    api_key_command: Vec::new(),
+                    api_secret_file: none(),
+                    api_secret_command: Vec::new(),
+                    ca_file: none(),
+                    schemas: none(),
+                    spool: none(),
+                    hmac_key_file: none(),
+                    hmac_key_command: Vec::new(),
+                    ..file
+                };
+                Config::resolve(Flags::default(), &environment(&[(HMAC_KEY, "canary")]), file)
+            });
+            let Err(error) = loaded else { return "settings".to_owned() };
+            let message = error.to_string();
+            let is_base_url = matches!(error, ConfigError::BaseUrl(_));
+            assert!(message.contains(named) || is_base_url, "{message}");
+            assert!(!message.chars().any(char::is_control), "{message:?}");
+            assert!(message.chars().count() < 1000 + text.len(), "{message}");
+            if matches!(error, ConfigError::UnknownKey { .. }) {
+                return "unknown".to_owned();
+            }
+            // What kind of error it is, whatever it names.
+            message.chars().filter(|character| character.is_ascii_lowercase()).take(24).collect()
+        });
     }
 
     proptest! {

@@ -17,6 +17,8 @@ mod json;
 mod personal;
 mod record;
 mod row;
+#[cfg(test)]
+mod tests;
 
 pub use columns::{Columns, Operation, Stamp, flatten};
 pub use date_time::Zone;

@@ -98,7 +98,7 @@ impl Claim {
     }
 
     /// Whether it is of this log, and names only keys of its own numbers.
-    fn is_of(&self, layout: &Layout, seq: u64) -> bool {
+    pub(super) fn is_of(&self, layout: &Layout, seq: u64) -> bool {
         let of_this_log = |(seq, object): (u64, &ClaimedObject)| {
             layout.parse_commit(&object.key).is_some_and(|(_, number)| number == seq)
         };

@@ -38,7 +38,7 @@ const HEADER_BYTES_MAX: u64 = 4 << 10;
 const READ_BYTES: usize = 1024 * KNOWN_RECORD_BYTES;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
+pub(super) struct Header {
     format: u32,
     lake: String,
     resource: String,
@@ -290,7 +290,7 @@ pub(super) fn known_record(
 }
 
 /// What a cache holds; `None` unless it is whole. Of one that was kept in another form, the header alone has a meaning.
-fn read(file: File) -> Option<(Header, Known)> {
+pub(super) fn read(file: File) -> Option<(Header, Known)> {
     let content = file.metadata().ok()?.len().checked_sub(CHECKSUM_BYTES as u64)?;
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();

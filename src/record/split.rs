@@ -243,6 +243,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tests::fuzz::Target;
 
     fn split(chunks: &[&[u8]]) -> Result<(Vec<String>, Body), MalformedBody> {
         let mut splitter = Splitter::new(1);
@@ -308,6 +309,53 @@ mod tests {
         push(b"[{").unwrap();
         let refused = (0..17).find_map(|_| push(&chunk).err());
         assert_eq!(refused, Some(MalformedBody::RecordTooLarge { at: 1 }));
+    }
+
+    /// The first byte says in chunks of how many bytes the others come.
+    ///
+    /// Another parser takes a body if and only if it is split, and each of its slices is JSON; and then it finds the same ones.
+    #[test]
+    fn the_mutants_of_the_corpus_are_split_as_another_parser_splits_them() {
+        use serde_json::value::RawValue;
+
+        let words =
+            ["[", "]", "{", "}", ",", ":", "\"", "\\", "\\\"", "\\\\", " ", "\n", "\u{feff}", "null", "1", "[]"];
+        let other_parser = |body: &[u8]| -> Option<Vec<String>> {
+            let values: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
+            Some(values.iter().map(|value| value.get().to_owned()).collect())
+        };
+        let is_json = |slice: &String| serde_json::from_str::<&RawValue>(slice).is_ok();
+        Target { name: "splitter", words: &words, twist: None }.run(|input| {
+            let (size, body) = input.split_first().map_or((1, &[][..]), |(size, body)| (usize::from(*size) + 1, body));
+            let mut splitter = Splitter::new(1);
+            let (mut slices, mut is_text) = (Vec::new(), true);
+            let pushed = body.chunks(size).try_for_each(|chunk| {
+                splitter.push(chunk, |slice| {
+                    let start = slice.offset as usize;
+                    assert_eq!(slice.text, &body[start..start + slice.text.len()]);
+                    assert_eq!(slice.element, xxh3_64_with_seed(slice.text, 1));
+                    is_text &= std::str::from_utf8(slice.text).is_ok();
+                    slices.push(String::from_utf8_lossy(slice.text).into_owned());
+                    Ok::<(), MalformedBody>(())
+                })
+            });
+            let split = pushed.and_then(|()| splitter.finish());
+            let whole = self::split(&[body]).map(|(slices, _)| slices);
+            assert_eq!(split.is_ok(), whole.is_ok(), "in chunks of {size} or whole");
+            let found = other_parser(body);
+            let Ok(Body { bytes, records, .. }) = split else {
+                assert_eq!(found, None);
+                return (false, 0);
+            };
+            assert_eq!((bytes, records), (body.len() as u64, slices.len() as u64));
+            assert_eq!(whole.as_ref(), Ok(&slices));
+            if is_text && slices.iter().all(is_json) {
+                assert_eq!(found.as_ref(), Some(&slices));
+            } else {
+                assert_eq!(found, None);
+            }
+            (found.is_some(), records.min(8))
+        });
     }
 
     proptest! {

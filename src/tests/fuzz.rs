@@ -2,7 +2,7 @@
 //!
 //! A mutant that comes to an end which none before it came to is mutated further. What is tried follows from a seed. Each target
 //! has a folder of its own under `tests/corpus/`; a mutant that breaks the law is put there, so that it is tried ever after.
-//! `LUMETRADE_TEST_FUZZ_S` says for how many seconds each corpus is mutated, `LUMETRADE_TEST_SEED` how.
+//! `LUMETRADE_FUZZ_SECONDS` says for how many seconds each corpus is mutated, `LUMETRADE_TEST_SEED` how.
 
 use std::{
     collections::HashSet,
@@ -52,7 +52,7 @@ impl Target<'_> {
             ends.insert(end);
             pool.push(input);
         }
-        let (seed, seconds) = (variable("LUMETRADE_TEST_SEED", 1), variable("LUMETRADE_TEST_FUZZ_S", SECONDS));
+        let (seed, seconds) = (variable("LUMETRADE_TEST_SEED", 1), variable("LUMETRADE_FUZZ_SECONDS", SECONDS));
         let (of_corpus, mut random, began, mut tried) = (ends.len(), Random::new(seed), Instant::now(), 0_u64);
         while began.elapsed() < Duration::from_secs(seconds) {
             let mut pick = || pool[random.below(pool.len() as u64) as usize].clone();
@@ -89,7 +89,7 @@ impl Target<'_> {
         let mut bytes = input.to_vec();
         for _ in 0..=random.below(4) {
             let at = random.below(bytes.len() as u64 + 1) as usize;
-            match random.below(11) {
+            match random.below(12) {
                 0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
                 1 if at < bytes.len() => bytes[at] = random.next() as u8,
                 2 => drop(bytes.drain(at..bytes.len().min(at + 1 + random.below(6) as usize))),
@@ -105,6 +105,11 @@ impl Target<'_> {
                     Some(twist) => twist(random, input, &mut bytes),
                     None => drop(bytes.splice(at..at, piece(random, input))),
                 },
+                10 => {
+                    // The beginning of one and the end of the other.
+                    bytes.truncate(at);
+                    bytes.extend_from_slice(&other[random.below(other.len() as u64 + 1) as usize..]);
+                }
                 _ => bytes.truncate(at.max(bytes.len() / 2)),
             }
         }

@@ -4,6 +4,7 @@ mod claims;
 mod conformance;
 mod faulty;
 mod model;
+mod mutants;
 mod probe;
 mod radosgw;
 mod verify;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The law: one refuses a body if and only if the other does; if neither does, their figures agree, and what is known
-//! afterwards. `PROPTEST_CASES` says how many histories the laws are tried on, `LUMETRADE_TEST_FUZZ_S` for how many seconds the
+//! afterwards. `PROPTEST_CASES` says how many histories the laws are tried on, `LUMETRADE_FUZZ_SECONDS` for how many seconds the
 //! corpus is mutated, `LUMETRADE_TEST_SEED` how.
 
 mod fuzz;
