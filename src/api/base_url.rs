@@ -163,4 +163,24 @@ mod tests {
             assert_eq!(text.parse::<ProxyUrl>(), Err(InvalidProxyUrl), "{text}");
         }
     }
+
+    #[test]
+    fn a_key_is_one_segment_of_a_path_whatever_it_is() {
+        let base: BaseUrl = "https://api.example/base/".parse().unwrap();
+        let rows = [
+            ("DP9H2K7P", "DP9H2K7P"),
+            ("a/b", "a%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("%2e%2e", "%252e%252e"),
+            ("..", "%252E%252E"),
+            (".", "%252E"),
+            ("a.b", "a.b"),
+            ("é \\", "%C3%A9%20%5C"),
+            ("{key}", "%7Bkey%7D"),
+        ];
+        for (key, segment) in rows {
+            let url = base.join_item("/api/v1/trades/{key}", key);
+            assert_eq!(url.as_str(), format!("https://api.example/base/api/v1/trades/{segment}"));
+        }
+    }
 }

@@ -102,6 +102,8 @@ enum Seen {
     Same,
     /// The API lacks the resource, and may.
     Nothing,
+    /// A part of the list that leaves a doubt, which the whole of it settles.
+    Doubtful,
 }
 
 /// Whether a poll's findings are in the lake.
@@ -159,6 +161,7 @@ impl<S: Source> ResourceSync<'_, S> {
                 tracing::info!(resource = self.resource.name, "the list has the ETag that it had");
                 report.unchanged = head.cursor.map_or(0, |cursor| cursor.known);
             }
+            Seen::Doubtful => return Err(Error::Bug("the whole list leaves a doubt".to_owned())),
             Seen::Nothing => {
                 tracing::info!(
                     resource = self.resource.name,
@@ -171,14 +174,23 @@ impl<S: Source> ResourceSync<'_, S> {
         Ok(Written::All)
     }
 
-    /// Polls what is due.
+    /// Polls what is due: a part of the list, or the whole, to which it comes back if the part leaves a doubt.
     async fn observe(&self, head: &Head, early: Option<Answer>) -> Result<Seen, Error> {
+        match self.read(head, early, false).await? {
+            Seen::Doubtful => self.read(head, None, true).await,
+            seen => Ok(seen),
+        }
+    }
+
+    /// Polls what is due, or the whole list.
+    async fn read(&self, head: &Head, early: Option<Answer>, whole: bool) -> Result<Seen, Error> {
         let decoder = self.decoder();
         let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
-        let plan = Plan::of(self.polling(), head, rebuilt, known.open(), poll.observed_at);
-        let (plan, singles) = self.ask_for_open(plan, head, &known).await?;
+        let plan = Plan::of(self.polling(), head, rebuilt || whole, known.open(), poll.observed_at);
+        let singles = if plan.is_whole() { Given::Texts(Vec::new()) } else { self.ask_for_open(head, &known).await? };
+        let Given::Texts(singles) = singles else { return Ok(Seen::Doubtful) };
         let answer = match early {
             Some(answer) => answer,
             None => self.source.poll(self.resource, &plan.request).await?,
@@ -198,6 +210,11 @@ impl<S: Source> ResourceSync<'_, S> {
         if !plan.is_whole() {
             // What is not listed was not asked for.
             observed.conclusion.withhold_removals();
+            if !observed.rejected.is_empty() {
+                // The quarantine tells of whole lists.
+                tracing::warn!(resource = self.resource.name, "records do not fit the schema; reading the whole list");
+                return Ok(Seen::Doubtful);
+            }
         }
         let limits = Limits { paged: plan.request.page_size.is_some(), ..self.config.limits };
         limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
@@ -206,12 +223,8 @@ impl<S: Source> ResourceSync<'_, S> {
         Ok(Seen::Records(Box::new(observed)))
     }
 
-    /// The open records, each asked for by itself, where the plan is to read a part of the list; the whole list is read
-    /// instead if they cannot be relied upon.
-    async fn ask_for_open(&self, plan: Plan, head: &Head, known: &Known) -> Result<(Plan, Vec<Vec<u8>>), Error> {
-        if plan.is_whole() {
-            return Ok((plan, Vec::new()));
-        }
+    /// The open records, each asked for by itself.
+    async fn ask_for_open(&self, head: &Head, known: &Known) -> Result<Given, Error> {
         let mut open = HashMap::new();
         for record in known.records() {
             let record = record.map_err(|error| LakeError::spool(&error))?;
@@ -219,14 +232,12 @@ impl<S: Source> ResourceSync<'_, S> {
                 open.insert(record.key, record);
             }
         }
-        match self.singles().ask(head, &open).await? {
-            Given::Texts(texts) => Ok((plan, texts)),
-            Given::Less { key } => {
-                let resource = &self.resource.name;
-                tracing::warn!(resource, key, "a single read says less than the list; reading the whole list");
-                Ok((Plan::whole(self.polling()), Vec::new()))
-            }
+        let given = self.singles().ask(head, &open).await?;
+        if let Given::Less { key } = &given {
+            let resource = &self.resource.name;
+            tracing::warn!(resource, key, "a single read says less than the list; reading the whole list");
         }
+        Ok(given)
     }
 
     /// Whether none of the records that are missing from a list that was read page by page is there all the same: it may
@@ -355,8 +366,10 @@ impl<S: Source> ResourceSync<'_, S> {
         if before == 0 {
             self.tell_what_is_dropped();
         }
-        let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
-        Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
+        if since.is_none() {
+            let texts: Vec<_> = rejected.into_iter().map(|(_, record)| record).collect();
+            Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
+        }
         let committed = head.seq > before;
         let keep = async { if committed || rebuilt { self.keep_known(&head, conclusion).await } else { Ok(()) } };
         let project = async { if committed { Ok(projection.advance(log, &head, &twins).await?) } else { Ok(()) } };

@@ -6,7 +6,8 @@
 //! | `conditional` | the last commit ends a poll of the whole list, which had an ETag | the whole list, unless it is unchanged |
 //! | `incremental = "window"` | a poll of the whole list within `full_poll_every`, an event time, not too many open records | what has happened since the newest event time less `lookback`, and each open record by itself |
 //!
-//! After anything that leaves a doubt (a diff that was cut off, a cache that had to be made anew) it is the whole list.
+//! After anything that leaves a doubt (a diff that was cut off, a cache that had to be made anew, a record that does not fit) it
+//! is the whole list.
 
 use chrono::DateTime;
 
@@ -26,10 +27,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The plan of a poll at `now` (microseconds), where so many records are open.
-    pub(super) fn of(polling: &Polling, head: &Head, rebuilt: bool, open: u64, now: i64) -> Self {
+    /// The plan of a poll at `now` (microseconds), where so many records are open. Nothing short of the whole list will do if
+    /// there is a `doubt`.
+    pub(super) fn of(polling: &Polling, head: &Head, doubt: bool, open: u64, now: i64) -> Self {
         let request = ListRequest { page_size: polling.page_size, ..ListRequest::default() };
-        let Some(cursor) = head.cursor.as_ref().filter(|cursor| cursor.complete && !rebuilt) else {
+        let Some(cursor) = head.cursor.as_ref().filter(|cursor| cursor.complete && !doubt) else {
             return Self { request };
         };
         let window = polling.window.as_ref().filter(|_| open <= SINGLES_MAX);
@@ -39,11 +41,6 @@ impl Plan {
         let is_whole = cursor.full_poll_at == Some(cursor.observed_at);
         let etag = cursor.etag.clone().filter(|_| polling.conditional && is_whole);
         Self { request: ListRequest { etag, ..request } }
-    }
-
-    /// The whole list, whatever is known.
-    pub(super) fn whole(polling: &Polling) -> Self {
-        Self { request: ListRequest { page_size: polling.page_size, ..ListRequest::default() } }
     }
 
     /// Whether a record that is not listed is missing.

@@ -50,7 +50,7 @@ pub struct ResourceReport {
     pub unchanged: u64,
     /// Listed more than once with the same value.
     pub repeated: u64,
-    /// In quarantine at present.
+    /// Of the listed, those in quarantine.
     pub quarantined: u64,
     /// Missing, but not taken for removed: some records came without a readable key, or in an older version than is known,
     /// or the list moved while its pages were read.

@@ -180,6 +180,28 @@ fn a_window_that_the_server_passes_over_does_no_harm() {
 }
 
 #[test]
+fn the_quarantine_tells_of_the_whole_list_whatever_part_was_asked_for() {
+    let world = World::new(20, 300);
+    world.sandbox.switch("filters?dates=event_time");
+    world.sandbox.switch("fault?kind=huge-amount&resource=trades");
+    assert_eq!(world.succeed(WINDOWED).figure("trades", "quarantined"), 1);
+    let quarantined =
+        |world: &World| world.lake.contents().into_iter().filter(|(file, _)| file.starts_with("quarantine/"));
+    let before: Vec<_> = quarantined(&world).collect();
+    world.sandbox.switch("reset");
+    world.sandbox.switch("filters?dates=event_time");
+    world.sandbox.advance(TimeDelta::days(3));
+    assert!(world.succeed(WINDOWED).resources["trades"]["since"].is_string());
+    assert!(quarantined(&world).eq(before), "a part of the list heals nothing");
+    world.sandbox.advance(TimeDelta::days(3));
+    world.sandbox.switch("fault?kind=no-id&resource=trades");
+    let synced = world.succeed(WINDOWED);
+    assert_eq!(synced.figure("trades", "quarantined"), 1);
+    assert!(synced.resources["trades"]["since"].is_null(), "the whole list was read");
+    assert!(synced.ended.stderr.contains("reading the whole list"), "{}", synced.ended.stderr);
+}
+
+#[test]
 fn where_single_reads_say_less_the_whole_list_is_read() {
     let world = World::new(17, 4_000);
     world.sandbox.switch("filters?dates=event_time");
