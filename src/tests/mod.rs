@@ -1,4 +1,5 @@
 //! What tests of several modules stand on.
 
 pub(crate) mod fuzz;
+pub(crate) mod json;
 pub(crate) mod random;

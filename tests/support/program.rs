@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use serde_json::Value;
 
 use super::lake::Lake;
@@ -116,6 +117,17 @@ fn read_to_end(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Str
     })
 }
 
+/// Fails if any form of a credential was told, however the command ended.
+#[track_caller]
+fn assert_without_secrets(ended: &Ended) {
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    for secret in [KEY, SECRET] {
+        for form in [secret.to_owned(), hex::encode(secret), BASE64_STANDARD_NO_PAD.encode(secret)] {
+            assert!(!told.contains(&form), "{form} is told:\n{told}");
+        }
+    }
+}
+
 /// A `sync --json`, to be started.
 pub struct Sync {
     command: Command,
@@ -195,7 +207,9 @@ impl Sync {
     }
 
     pub fn run(self) -> Synced {
-        Synced::of(end(self.spawn()))
+        let ended = end(self.spawn());
+        assert_without_secrets(&ended);
+        Synced::of(ended)
     }
 
     /// Runs it, and fails the test if it does.

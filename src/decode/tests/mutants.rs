@@ -11,7 +11,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     decode::{Cell, Columns, Decoder, Operation, Refusal, Row, Seed, Stamp, Zone, key_hash},
     schema::{Resource, Schemas, Type},
-    tests::fuzz::Target,
+    tests::{fuzz::Target, json::depth},
 };
 
 const RESOURCES: [&str; 4] = ["trades", "deposits", "wallets", "accounts"];
@@ -204,21 +204,4 @@ fn plain(number: &str) -> (bool, String, i64) {
         return (false, kept, 0);
     }
     (is_negative, kept, power.parse::<i64>().unwrap() - fraction.len() as i64 + dropped)
-}
-
-/// How deep brackets stand in each other.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth -= 1,
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }

@@ -8,6 +8,7 @@ use crate::{
     decode::{Decoder, Refusal, Rejection, Row, Seed, Zone, key_hash},
     diff::KnownRecord,
     schema::{EventPartition, Granularity, Resource},
+    tests::json::depth,
 };
 
 /// Brackets in brackets that a record may have.
@@ -191,21 +192,4 @@ impl Reading<'_> {
         let undocumented = status.filter(|status| !statuses.is_some_and(|statuses| statuses.is_documented(status)));
         self.findings.undocumented.extend(undocumented.map(str::to_owned));
     }
-}
-
-/// How deep brackets stand in each other.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth -= 1,
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
