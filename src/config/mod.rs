@@ -510,15 +510,18 @@ impl File {
     }
 }
 
-/// The resources of these names, or all, in the order of the schemas.
+/// The resources of these names in their order, or all in the order of the schemas.
 fn choose(schemas: &Schemas, names: &[String]) -> Result<Vec<Resource>, ConfigError> {
     if let Some(unknown) = names.iter().find(|name| schemas.get(name).is_none()) {
         let known: Vec<_> = schemas.iter().map(|resource| resource.name.as_str()).collect();
         let problem = format!("there is no resource `{unknown}`; there are {}", known.join(", "));
         return Err(ConfigError::Invalid { setting: "resources", problem });
     }
-    let chosen = |resource: &&Resource| names.is_empty() || names.contains(&resource.name);
-    Ok(schemas.iter().filter(chosen).cloned().collect())
+    if names.is_empty() {
+        return Ok(schemas.iter().cloned().collect());
+    }
+    let first = |(nth, name): &(usize, &String)| !names[..*nth].contains(name);
+    Ok(names.iter().enumerate().filter(first).filter_map(|(_, name)| schemas.get(name).cloned()).collect())
 }
 
 fn share(value: f64) -> Result<f64, ConfigError> {
@@ -695,6 +698,17 @@ mod tests {
         assert!(kept.values().all(|treatment| *treatment == Treatment::Keep));
         let hashed = load("personal_data = \"hmac\"\nhmac_key_id = \"2026\"", &[(HMAC_KEY, "canary")]);
         assert!(hashed.values().all(|treatment| matches!(treatment, Treatment::Hmac(key) if key.id() == "2026")));
+    }
+
+    #[test]
+    fn resources_are_polled_in_the_order_in_which_they_are_named_each_once() {
+        let named = |names: &[&str]| {
+            let flags = Flags { resources: names.iter().map(|name| (*name).to_owned()).collect(), ..Flags::default() };
+            let resources = Config::without_file(flags, &environment(&[])).unwrap().resources;
+            resources.into_iter().map(|resource| resource.name).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&["trades", "accounts", "trades"]), ["trades", "accounts"]);
+        assert_eq!(named(&[])[..2], ["accounts", "wallets"]);
     }
 
     #[test]

@@ -82,6 +82,12 @@ pub enum GuardRefusal {
 }
 
 impl Limits {
+    /// Whether a list of so many records looks like one page of a longer one.
+    #[must_use]
+    pub fn looks_like_a_page(&self, listed: u64) -> bool {
+        !self.paged && PAGE_SIZES.contains(&listed)
+    }
+
     /// Decides whether the poll is believed.
     ///
     /// # Errors
@@ -100,7 +106,7 @@ impl Limits {
         if listed == 0 {
             return Err(GuardRefusal::Emptied { known });
         }
-        if PAGE_SIZES.contains(&listed) && !self.paged {
+        if self.looks_like_a_page(listed) {
             return Err(GuardRefusal::PageSized { listed, known });
         }
         if missing > MISSING_MIN.max(known / MISSING_ONE_IN) {

@@ -207,16 +207,15 @@ impl<S: Source> ResourceSync<'_, S> {
         }
         let mut observed = observation.finish(poll, body.etag, rebuilt)?;
         observed.since = plan.request.since;
+        let limits = Limits { paged: plan.request.page_size.is_some(), ..self.config.limits };
         if !plan.is_whole() {
             // What is not listed was not asked for.
             observed.conclusion.withhold_removals();
-            if !observed.rejected.is_empty() {
-                // The quarantine tells of whole lists.
-                tracing::warn!(resource = self.resource.name, "records do not fit the schema; reading the whole list");
+            if let Some(doubt) = doubt_of_part(&observed, limits) {
+                tracing::warn!(resource = self.resource.name, doubt, "reading the whole list");
                 return Ok(Seen::Doubtful);
             }
         }
-        let limits = Limits { paged: plan.request.page_size.is_some(), ..self.config.limits };
         limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
         self.remove_missing(head, &mut observed).await?;
         observed.drafts.ensure_table()?;
@@ -408,6 +407,18 @@ impl<S: Source> ResourceSync<'_, S> {
 
     fn spool(&self) -> &Path {
         &self.config.spool
+    }
+}
+
+/// What a part of a list leaves open: the quarantine tells of whole lists, and no record that is missing shows a server that
+/// has begun to paginate.
+fn doubt_of_part(observed: &Observed, limits: Limits) -> Option<&'static str> {
+    if !observed.rejected.is_empty() {
+        Some("records do not fit the schema")
+    } else if limits.looks_like_a_page(observed.body.records) {
+        Some("the part is as long as a page")
+    } else {
+        None
     }
 }
 

@@ -6,8 +6,8 @@
 //! | `conditional` | the last commit ends a poll of the whole list, which had an ETag | the whole list, unless it is unchanged |
 //! | `incremental = "window"` | a poll of the whole list within `full_poll_every`, an event time, not too many open records | what has happened since the newest event time less `lookback`, and each open record by itself |
 //!
-//! After anything that leaves a doubt (a diff that was cut off, a cache that had to be made anew, a record that does not fit) it
-//! is the whole list.
+//! After anything that leaves a doubt (a diff that was cut off, a cache that had to be made anew, a record that does not fit, a
+//! part that is as long as a page) it is the whole list.
 
 use chrono::DateTime;
 

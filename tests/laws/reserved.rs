@@ -202,6 +202,16 @@ fn the_quarantine_tells_of_the_whole_list_whatever_part_was_asked_for() {
 }
 
 #[test]
+fn a_window_does_not_hide_that_the_server_has_begun_to_paginate() {
+    let world = World::new(21, 600);
+    world.sandbox.switch("filters?dates=event_time");
+    world.succeed(WINDOWED);
+    world.sandbox.switch("paginate?on=true&size_max=10");
+    world.sandbox.advance(TimeDelta::days(90));
+    world.refuse(WINDOWED, 65, &["as if it had begun to paginate", "the part is as long as a page"]);
+}
+
+#[test]
 fn where_single_reads_say_less_the_whole_list_is_read() {
     let world = World::new(17, 4_000);
     world.sandbox.switch("filters?dates=event_time");
