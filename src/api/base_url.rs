@@ -74,9 +74,7 @@ impl BaseUrl {
         url.set_path(&format!("{base}{path}"));
         url
     }
-}
 
-impl BaseUrl {
     /// The URL of one record: the path with the key in the place of `{key}`, as one segment whatever the key is.
     pub(super) fn join_item(&self, item_path: &str, key: &str) -> Url {
         // Dots alone are a step up, however they are encoded: encoded twice they are a name, though of nothing.

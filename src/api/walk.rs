@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use thiserror::Error;
 use tokio::time::timeout_at;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     ApiError, BodyStream, Client, CodingError, ListRequest,
@@ -291,9 +291,7 @@ impl Page {
             Ok(())
         });
         let list = pushed.and_then(|()| splitter.finish()).map_err(|error| error.to_string())?;
-        let mut hash = Xxh3::new();
-        hash.update(&text);
-        Ok(Self { hash: hash.digest128(), text, records: list.records, about })
+        Ok(Self { hash: xxh3_128(&text), text, records: list.records, about })
     }
 
     /// Whether it says that it is the last.

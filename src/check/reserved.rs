@@ -41,16 +41,12 @@ pub(super) struct Trial<'a> {
 struct Listing {
     records: u64,
     etag: Option<String>,
-    /// By the hashes of their keys: some of the records, the same of every list.
-    sample: HashMap<u128, Sampled>,
+    /// Event times by the hashes of keys: of some of the records, the same of every list.
+    sample: HashMap<u128, Option<i64>>,
     /// Bits of a hash that must be zero for a record to be in the sample.
     mask: u128,
     /// A record, with its key.
     one: Option<(String, Vec<u8>)>,
-}
-
-struct Sampled {
-    event_time: Option<i64>,
 }
 
 impl Trial<'_> {
@@ -81,7 +77,7 @@ impl Trial<'_> {
             Err(ApiError::Walk { source, .. }) => Ok((false, format!("there are no pages: {source}"))),
             Err(error) => Err(error.into()),
         };
-        Some(self.judge("pages", on, Kind::Settings, found))
+        Some(self.judge("pages", on, found))
     }
 
     async fn window(&self, whole: &Listing) -> Option<Finding> {
@@ -89,13 +85,13 @@ impl Trial<'_> {
             return None;
         }
         let on = self.polling.window.is_some();
-        let mut times: Vec<i64> = whole.sample.values().filter_map(|record| record.event_time).collect();
+        let mut times: Vec<i64> = whole.sample.values().copied().flatten().collect();
         times.sort_unstable();
         let middle = times.get(times.len() / 2).map(|micros| micros / 1_000_000 * 1_000_000);
         let since = middle.filter(|middle| times.first().is_some_and(|first| first < middle));
         let Some(since) = since else {
             let found = Ok((false, "there are too few records with a time to tell".to_owned()));
-            return Some(self.judge("dateFrom", on, Kind::Settings, found));
+            return Some(self.judge("dateFrom", on, found));
         };
         let request = ListRequest { since: DateTime::from_timestamp_micros(since), ..ListRequest::default() };
         let found = match self.list(&request).await {
@@ -103,7 +99,7 @@ impl Trial<'_> {
             Ok(None) => Ok((false, "the API lacks it now".to_owned())),
             Err(error) => Err(error),
         };
-        Some(self.judge("dateFrom", on, Kind::Settings, found))
+        Some(self.judge("dateFrom", on, found))
     }
 
     async fn condition(&self, whole: &Listing) -> Option<Finding> {
@@ -119,7 +115,7 @@ impl Trial<'_> {
             }
         };
         // A list that is sent in full is none the worse for it.
-        Some(self.judge("ETag", self.polling.conditional, Kind::Settings, found).at_worst_odd())
+        Some(self.judge("ETag", self.polling.conditional, found).at_worst_odd())
     }
 
     async fn single_read(&self, whole: &Listing) -> Option<Finding> {
@@ -129,7 +125,7 @@ impl Trial<'_> {
             Ok(None) => Ok((false, "a record of the list is not given by itself (404)".to_owned())),
             Err(error) => Err(error.into()),
         };
-        Some(self.judge("single", self.polling.window.is_some(), Kind::Settings, found))
+        Some(self.judge("single", self.polling.window.is_some(), found))
     }
 
     fn compare_single(&self, listed: &[u8], single: &[u8]) -> (bool, String) {
@@ -147,12 +143,12 @@ impl Trial<'_> {
     }
 
     /// What is honoured is well; what is not, and is relied upon by the settings, has failed.
-    fn judge(&self, what: &str, on: bool, kind: Kind, found: Result<(bool, String), Error>) -> Finding {
+    fn judge(&self, what: &str, on: bool, found: Result<(bool, String), Error>) -> Finding {
         let what = format!("{}.{what}", self.resource.name);
         match found {
             Ok((false, detail)) if on => {
                 let detail = format!("{detail}, and the settings rely on it");
-                Finding { kind: Some(kind), ..Finding::new(&what, Outcome::Failed, detail) }
+                Finding { kind: Some(Kind::Settings), ..Finding::new(&what, Outcome::Failed, detail) }
             }
             Ok((_, detail)) => Finding::new(&what, Outcome::Well, detail),
             Err(error) => Finding::failed(&what, &error),
@@ -188,7 +184,7 @@ impl Listing {
         }
         let hash = key_hash(SEED, key);
         if hash & self.mask == 0 {
-            self.sample.insert(hash, Sampled { event_time: row.event_time(resource) });
+            self.sample.insert(hash, row.event_time(resource));
         }
         while self.sample.len() > SAMPLE_MAX {
             self.mask = self.mask << 1 | 1;
@@ -204,9 +200,9 @@ impl Listing {
         let mask = self.mask | part.mask;
         let keys: HashSet<_> = part.sample.keys().collect();
         let (mut missed, mut expected, mut timeless, mut timeless_listed) = (0, 0, 0, 0);
-        for (hash, record) in self.sample.iter().filter(|(hash, _)| *hash & mask == 0) {
+        for (hash, event_time) in self.sample.iter().filter(|(hash, _)| *hash & mask == 0) {
             let is_listed = keys.contains(hash);
-            match record.event_time {
+            match *event_time {
                 Some(time) if time >= since => {
                     expected += 1;
                     missed += u64::from(!is_listed);
