@@ -29,12 +29,11 @@ use tokio::{
 fn main() -> ExitCode {
     keep_to_itself();
     let cli = Cli::read();
-    let environment = Environment::read();
-    telemetry::start(cli.verbose, environment.no_color);
-    let runtime = match start_threads(&environment) {
-        Ok(runtime) => runtime,
+    let (environment, runtime) = match start() {
+        Ok(started) => started,
         Err(error) => return fail(&error),
     };
+    telemetry::start(cli.verbose, environment.no_color);
     // In a task of its own, a panic becomes an exit code.
     let code = runtime.block_on(async {
         tokio::select! {
@@ -63,17 +62,19 @@ fn keep_to_itself() {
 /// Files that must be allowed to be open at once: with fewer, not even signals can be received.
 const OPEN_FILES_MIN: u64 = 16;
 
-/// Starts the threads: as many as the machine has cores, or as many as are asked for.
-fn start_threads(environment: &Environment) -> Result<Runtime, Error> {
+/// Takes the secrets out of the environment and starts the threads: as many as the machine has cores, or as many as are
+/// asked for.
+fn start() -> Result<(Environment, Runtime), Error> {
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < OPEN_FILES_MIN) {
         let why = format!("only {limit} files may be open at once (ulimit -n), at least {OPEN_FILES_MIN} are needed");
         return Err(Error::Start(io::Error::other(why)));
     }
+    let environment = Environment::take().map_err(Error::Start)?;
     let mut builder = Builder::new_multi_thread();
     if let Some(count) = environment.threads()? {
         builder.worker_threads(count).max_blocking_threads(count);
     }
-    builder.enable_all().build().map_err(Error::Start)
+    Ok((environment, builder.enable_all().build().map_err(Error::Start)?))
 }
 
 async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {

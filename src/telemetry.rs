@@ -30,16 +30,18 @@ pub fn start(verbose: u8, no_color: bool) {
     panic::set_hook(Box::new(|panic| drop(Redacted.write_all(format!("{panic}\n").as_bytes()))));
 }
 
-/// Standard error, without secrets. A log line is written in one piece.
+/// Standard error, without secrets. A log line is written in one piece. That nobody can be told changes nothing of what is
+/// done.
 struct Redacted;
 
 impl Write for Redacted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(redact(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        drop(io::stderr().write_all(redact(&String::from_utf8_lossy(bytes)).as_bytes()));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        drop(io::stderr().flush());
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! from the environment, from a file that nobody else can read, or from a command, and never from a flag. Every secret is
 //! registered to be masked when it is read.
 
+mod handover;
 mod personal;
 mod polling;
 mod secret;
@@ -187,6 +188,8 @@ const OURS: [&str; 7] = [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, PERSONAL
 
 /// Variables of S3 that hold secrets.
 const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// Variables that do not stay in the environment.
+const SECRETS: [&str; 5] = [API_KEY, API_SECRET, HMAC_KEY, S3_SECRETS[0], S3_SECRETS[1]];
 
 /// A whole history may be this large unless the settings say otherwise.
 const BODY_MIB_MAX: u64 = 16 << 10;
@@ -202,16 +205,33 @@ const PAGE_SIZE: u32 = 100;
 const THREADS_MAX: usize = 1024;
 
 impl Environment {
-    /// Reads the process's environment. Variables that are empty count as not set.
-    #[must_use]
-    pub fn read() -> Self {
+    /// Reads the process's environment and takes the secrets out of it. Variables that are empty count as not set.
+    ///
+    /// To be called first of all: if there are secrets, the program begins again, in the same process.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says if it cannot begin again.
+    pub fn take() -> std::io::Result<Self> {
+        let secrets = handover::take(&SECRETS)?;
+        let others = OURS.into_iter().chain(S3Options::VARIABLES);
+        let others = others.filter_map(|name| Some((name, std::env::var_os(name)?)));
         // What is not UTF-8 is kept in a form that names nothing that is there, and not passed over.
-        let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
-        let read = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty()).map(|value| (name, value));
-        Self {
-            variables: OURS.into_iter().chain(S3Options::VARIABLES).filter_map(read).collect(),
+        let text = |(name, value): (_, std::ffi::OsString)| (name, value.to_string_lossy().into_owned());
+        Ok(Self {
+            variables: others.chain(secrets).map(text).filter(|(_, value)| !value.is_empty()).collect(),
             temporary: std::env::temp_dir(),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        })
+    }
+
+    /// With these variables alone.
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&'static str, &str)]) -> Self {
+        Self {
+            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            temporary: std::env::temp_dir(),
+            no_color: false,
         }
     }
 
@@ -382,12 +402,14 @@ impl Config {
             None => Schemas::builtin()?,
         };
         let polling = polling::of_all(&schemas, &file.polling_of_all(), &file.polling)?;
+        let secret = |name| environment.get(name).map(SecretString::from);
         let source = |variable, setting, file: &str, command: &[String]| Source {
             variable,
-            value: environment.get(variable).map(SecretString::from),
+            value: secret(variable),
             setting,
             file: path(file),
             command: command.to_vec(),
+            command_secrets: S3_SECRETS.into_iter().filter_map(|name| Some((name, secret(name)?))).collect(),
         };
         let hmac_key = source(HMAC_KEY, "hmac_key_file", &file.hmac_key_file, &file.hmac_key_command);
         let personal_data = PersonalData {
@@ -574,14 +596,6 @@ mod tests {
 
     const EXAMPLE: &str = include_str!("../../config/example.toml");
 
-    fn environment(variables: &[(&'static str, &str)]) -> Environment {
-        Environment {
-            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-            temporary: PathBuf::from("/tmp"),
-            no_color: false,
-        }
-    }
-
     fn parse(text: &str) -> Result<File, ConfigError> {
         File::parse(Path::new("x.toml"), text)
     }
@@ -614,7 +628,7 @@ mod tests {
         std::fs::write(&file, "lake = \"from-file\"\n").unwrap();
         let load = |flag: Option<&str>, variables: &[(&'static str, &str)]| {
             let flags = Flags { config: Some(file.clone()), lake: flag.map(str::to_owned), ..Flags::default() };
-            Config::load(flags, &environment(variables)).unwrap().lake
+            Config::load(flags, &Environment::of(variables)).unwrap().lake
         };
         assert_eq!(load(None, &[]), "from-file");
         assert_eq!(load(None, &[(LAKE, "from-environment")]), "from-environment");
@@ -623,8 +637,8 @@ mod tests {
 
     #[test]
     fn threads_are_counted_from_one_and_left_to_the_machine_if_not_set() {
-        let threads = |text: &str| environment(&[(THREADS, text)]).threads();
-        assert_eq!(environment(&[]).threads().unwrap(), None);
+        let threads = |text: &str| Environment::of(&[(THREADS, text)]).threads();
+        assert_eq!(Environment::of(&[]).threads().unwrap(), None);
         assert_eq!(threads("1").unwrap(), Some(1));
         for text in ["0", "-1", "1025", "two", "1.5"] {
             let message = threads(text).unwrap_err().to_string();
@@ -673,7 +687,7 @@ mod tests {
         for (text, expected) in rows {
             std::fs::write(&file, text).unwrap();
             let flags = Flags { config: Some(file.clone()), ..Flags::default() };
-            let message = Config::load(flags, &environment(&[])).unwrap_err().to_string();
+            let message = Config::load(flags, &Environment::of(&[])).unwrap_err().to_string();
             assert!(message.contains(expected) && !message.contains("canary"), "{text}: {message}");
         }
     }
@@ -685,7 +699,7 @@ mod tests {
         let load = |text: &str, variables: &[(&'static str, &str)]| {
             std::fs::write(&file, text).unwrap();
             let flags = Flags { config: Some(file.clone()), ..Flags::default() };
-            let config = Config::load(flags, &environment(variables)).unwrap();
+            let config = Config::load(flags, &Environment::of(variables)).unwrap();
             let columns = config.resources.into_iter().flat_map(|resource| resource.columns);
             columns.filter_map(|column| Some((column.name, column.personal?))).collect::<BTreeMap<_, _>>()
         };
@@ -704,7 +718,7 @@ mod tests {
     fn resources_are_polled_in_the_order_in_which_they_are_named_each_once() {
         let named = |names: &[&str]| {
             let flags = Flags { resources: names.iter().map(|name| (*name).to_owned()).collect(), ..Flags::default() };
-            let resources = Config::without_file(flags, &environment(&[])).unwrap().resources;
+            let resources = Config::without_file(flags, &Environment::of(&[])).unwrap().resources;
             resources.into_iter().map(|resource| resource.name).collect::<Vec<_>>()
         };
         assert_eq!(named(&["trades", "accounts", "trades"]), ["trades", "accounts"]);
@@ -718,7 +732,7 @@ mod tests {
         let settings = "pagination = \"page\"\nincremental = \"window\"\n[polling.trades]\npagination = \"none\"\nconditional = true\nlookback = \"2h\"";
         std::fs::write(&file, settings).unwrap();
         let polling =
-            Config::load(Flags { config: Some(file), ..Flags::default() }, &environment(&[])).unwrap().polling;
+            Config::load(Flags { config: Some(file), ..Flags::default() }, &Environment::of(&[])).unwrap().polling;
         let day = Duration::from_secs(24 * 60 * 60);
         let window = |lookback| Some(Window { lookback, full_poll_every: day });
         let expected = Polling { page_size: None, conditional: true, window: window(day / 12) };
@@ -735,7 +749,7 @@ mod tests {
         std::fs::write(&file, "credentials_for = \"api.lumetrade.com\"").unwrap();
         let credentials = |base_url: &str| {
             let flags = Flags { config: Some(file.clone()), base_url: Some(base_url.to_owned()), ..Flags::default() };
-            Config::load(flags, &environment(&[(API_KEY, "k"), (API_SECRET, "s")])).unwrap().credentials()
+            Config::load(flags, &Environment::of(&[(API_KEY, "k"), (API_SECRET, "s")])).unwrap().credentials()
         };
         assert!(credentials(DEFAULT_BASE_URL).is_ok());
         let message = credentials("https://api.lumetrade.com.evil.example").unwrap_err().to_string();
@@ -750,7 +764,8 @@ mod tests {
         let settings = folder.path().join("s.toml");
         std::fs::write(&settings, format!("api_secret_file = \"{}\"\n", secret.display())).unwrap();
         let flags = Flags { config: Some(settings), ..Flags::default() };
-        let load = |variables: &[(&'static str, &str)]| Config::load(flags.clone(), &environment(variables)).unwrap();
+        let load =
+            |variables: &[(&'static str, &str)]| Config::load(flags.clone(), &Environment::of(variables)).unwrap();
 
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o640)).unwrap();
         let message = load(&[(API_KEY, "k")]).credentials().unwrap_err().to_string();
@@ -830,7 +845,7 @@ mod tests {
                     hmac_key_command: Vec::new(),
                     ..file
                 };
-                Config::resolve(Flags::default(), &environment(&[(HMAC_KEY, "canary")]), file)
+                Config::resolve(Flags::default(), &Environment::of(&[(HMAC_KEY, "canary")]), file)
             });
             let Err(error) = loaded else { return "settings".to_owned() };
             let message = error.to_string();

@@ -12,7 +12,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ConfigError, OURS};
+use super::{ConfigError, OURS, handover::MARK};
 use crate::redact;
 
 /// A secret is a line, and no file.
@@ -31,6 +31,8 @@ pub(super) struct Source {
     pub file: Option<PathBuf>,
     /// A program with its arguments.
     pub command: Vec<String>,
+    /// What was taken from the environment that the program may need to reach a vault.
+    pub command_secrets: Vec<(&'static str, SecretString)>,
 }
 
 impl Source {
@@ -40,7 +42,9 @@ impl Source {
         let secret = match (&self.value, &self.file, self.command.split_first()) {
             (Some(value), ..) => value.clone(),
             (None, Some(file), _) => read_file(file)?,
-            (None, None, Some((program, arguments))) => run(program, arguments, COMMAND_TIMEOUT)?,
+            (None, None, Some((program, arguments))) => {
+                run(program, arguments, &self.command_secrets, COMMAND_TIMEOUT)?
+            }
             (None, None, None) => return Err(none()),
         };
         redact::register(&secret);
@@ -67,13 +71,19 @@ fn read_file(path: &Path) -> Result<SecretString, ConfigError> {
 const TOO_LONG: &str = "it gives more than 8 KiB, or what is no text";
 
 /// Runs a program without a shell and without our own secrets. What it prints is never shown.
-fn run(program: &str, arguments: &[String], timeout: Duration) -> Result<SecretString, ConfigError> {
+fn run(
+    program: &str,
+    arguments: &[String],
+    secrets: &[(&'static str, SecretString)],
+    timeout: Duration,
+) -> Result<SecretString, ConfigError> {
     let failed = |problem: String| ConfigError::NoSecret { from: format!("`{program}`"), problem };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-    for variable in OURS {
+    for variable in OURS.into_iter().chain([MARK]) {
         command.env_remove(variable);
     }
+    command.envs(secrets.iter().map(|(name, secret)| (name, secret.expose_secret())));
     let mut child = command.spawn().map_err(|error| failed(format!("it cannot be run: {error}")))?;
     let Some(output) = child.stdout.take() else { return Err(failed("it has no output".to_owned())) };
     let (sender, printed) = mpsc::channel();
@@ -110,7 +120,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Result<SecretString, ConfigError> {
-        run("sh", &["-c".to_owned(), script.to_owned()], Duration::from_millis(500))
+        run("sh", &["-c".to_owned(), script.to_owned()], &[], Duration::from_millis(500))
     }
 
     #[test]
@@ -137,7 +147,7 @@ mod tests {
             let message = shell(script).unwrap_err().to_string();
             assert!(message.contains(problem) && !message.contains("canary"), "{script}: {message}");
         }
-        let missing = run("/nonexistent/vault", &[], COMMAND_TIMEOUT).unwrap_err().to_string();
+        let missing = run("/nonexistent/vault", &[], &[], COMMAND_TIMEOUT).unwrap_err().to_string();
         assert!(missing.contains("`/nonexistent/vault`"), "{missing}");
     }
 

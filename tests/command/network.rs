@@ -18,7 +18,7 @@ use crate::support::{
     api::{Answer, Framing, Gate, ScriptedApi},
     duckdb::DuckDb,
     lake::{Lake, assert_untouched},
-    program::{KEY, SECRET, Sync, Synced},
+    program::{KEY, SECRET, Sync, Synced, run},
     tls::{TlsApi, fixture},
 };
 
@@ -238,6 +238,32 @@ fn secrets_come_from_commands_and_only_for_the_host_that_they_are_for() {
     assert_eq!(api.requests().len(), 1);
 }
 
+#[test]
+fn a_program_that_gives_one_secret_is_not_given_the_others() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    api.serve(PATH, ONE);
+    let by_command = "api_key_command = [\"sh\", \"-c\", \"env > seen; echo key-by-command\"]";
+    let sync = sync_with(&lake, &api.url(), by_command).without("LUMETRADE_API_KEY");
+    sync.with("AWS_SECRET_ACCESS_KEY", "for-the-vault").with("AWS_SESSION_TOKEN", "and=this").succeed();
+    assert!(api.requests()[0].contains(&format!("x-api-key: key-by-command\r\nx-api-secret: {SECRET}\r\n")));
+    let seen = fs::read_to_string(lake.folder().join("seen")).unwrap();
+    assert!(!seen.contains(SECRET) && !seen.contains("LUMETRADE_"), "{seen}");
+    let vault = ["AWS_SECRET_ACCESS_KEY=for-the-vault\n", "AWS_SESSION_TOKEN=and=this\n"];
+    assert!(vault.iter().all(|variable| seen.contains(variable)), "{seen}");
+}
+
+#[test]
+fn more_secrets_than_can_be_taken_out_of_the_environment_are_refused() {
+    let lake = Lake::new();
+    let secret = "canary".repeat(20_000);
+    let sync = Sync::of(&lake, "http://127.0.0.1:1", "wallets").with("LUMETRADE_API_SECRET", &secret);
+    let ended = run(&mut sync.command());
+    assert_eq!(ended.code, Some(74), "{}", ended.stderr);
+    assert!(ended.stderr.contains("give them by file or by command"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    lake.assert_nothing_committed();
+}
+
 /// Reads a request's head; false if there is none.
 fn read_head(reader: &mut impl BufRead) -> bool {
     let mut head = String::new();
@@ -320,7 +346,14 @@ fn the_memory_of_a_running_sync_is_for_nobody() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{limits}");
     // What is not to be dumped belongs to root, whoever runs it.
     use std::os::unix::fs::MetadataExt;
-    assert_eq!(fs::metadata(format!("/proc/{}/environ", child.id())).unwrap().uid(), 0);
+    let environ = format!("/proc/{}/environ", child.id());
+    assert_eq!(fs::metadata(&environ).unwrap().uid(), 0);
+    // Root may read it all the same.
+    if let Ok(environ) = fs::read(environ) {
+        let environ = String::from_utf8_lossy(&environ).into_owned();
+        assert!(environ.contains("LUMETRADE_PERSONAL_DATA=keep"), "{environ}");
+        assert!(!environ.contains(SECRET) && !environ.contains(KEY), "{environ}");
+    }
     gate.open();
     assert_eq!(crate::support::program::end(child).code, Some(0));
 }

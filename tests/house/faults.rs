@@ -454,6 +454,8 @@ const SECRETS: [Fault; 16] = [
         "0",
         &[
             Test(NETWORK, "the_memory_of_a_running_sync_is_for_nobody"),
+            Test(NETWORK, "a_program_that_gives_one_secret_is_not_given_the_others"),
+            Test(NETWORK, "more_secrets_than_can_be_taken_out_of_the_environment_are_refused"),
             Test(SECRET, "a_command_is_not_told_our_secrets"),
         ],
     ),

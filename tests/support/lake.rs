@@ -5,9 +5,12 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    thread,
 };
 
 use tempfile::TempDir;
+
+use super::program::secret_forms;
 
 /// A lake, and the folder around it in which the program runs.
 pub struct Lake {
@@ -125,6 +128,26 @@ impl Lake {
             .collect();
         numbers.sort_unstable();
         numbers
+    }
+}
+
+/// Whatever a test has done with it, at its end no file holds a credential.
+impl Drop for Lake {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        let (forms, mut folders) = (secret_forms(), vec![self.path.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                // Links, and what the test has hidden, are not the program's.
+                let (path, file_type) = (entry.path(), entry.file_type().unwrap());
+                let bytes = if file_type.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+                let text = format!("{}\n{}", path.display(), String::from_utf8_lossy(&bytes));
+                assert!(!forms.iter().any(|form| text.contains(form)), "{} holds a credential", path.display());
+                folders.extend(file_type.is_dir().then_some(path));
+            }
+        }
     }
 }
 

@@ -117,14 +117,18 @@ fn read_to_end(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Str
     })
 }
 
+/// The credentials in every form in which they could leak.
+pub fn secret_forms() -> Vec<String> {
+    let forms = |secret: &str| [secret.to_owned(), hex::encode(secret), BASE64_STANDARD_NO_PAD.encode(secret)];
+    [KEY, SECRET].into_iter().flat_map(forms).collect()
+}
+
 /// Fails if any form of a credential was told, however the command ended.
 #[track_caller]
 fn assert_without_secrets(ended: &Ended) {
     let told = format!("{}{}", ended.stdout, ended.stderr);
-    for secret in [KEY, SECRET] {
-        for form in [secret.to_owned(), hex::encode(secret), BASE64_STANDARD_NO_PAD.encode(secret)] {
-            assert!(!told.contains(&form), "{form} is told:\n{told}");
-        }
+    for form in secret_forms() {
+        assert!(!told.contains(&form), "{form} is told:\n{told}");
     }
 }
 
@@ -149,17 +153,17 @@ pub struct Synced {
 }
 
 impl Sync {
-    /// Of all resources.
+    /// Of all resources. It tells all that it can, which is searched for secrets.
     pub fn new(lake: &Lake, base_url: &str) -> Self {
         let mut command = program(lake.folder());
-        command.args(["sync", "--json", "--base-url", base_url, "--lake"]).arg(lake.path());
+        command.args(["sync", "-vvv", "--json", "--base-url", base_url, "--lake"]).arg(lake.path());
         Self { command }
     }
 
     /// Of all resources, into a lake in a bucket, with what its environment says of it. It runs in `folder`.
     pub fn into_bucket(folder: &Path, s3: &S3Location, base_url: &str) -> Self {
         let mut command = program(folder);
-        command.args(["sync", "--json", "--base-url", base_url, "--lake", &s3.location]).envs(&s3.environment);
+        command.args(["sync", "-vvv", "--json", "--base-url", base_url, "--lake", &s3.location]).envs(&s3.environment);
         Self { command }
     }
 

@@ -152,7 +152,7 @@ fn names(kinds: &[usize]) -> String {
 fn config(stage: &Stage, kinds: &[usize], accepts_removals: bool) -> Config {
     thread_local! {
         static DEFAULTS: Config = {
-            let mut config = Config::without_file(Flags::default(), &Environment::read()).unwrap();
+            let mut config = Config::without_file(Flags::default(), &Environment::of(&[])).unwrap();
             config.resources = Schemas::builtin().unwrap().iter().cloned().collect();
             config
         };
