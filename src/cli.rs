@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 
@@ -34,6 +34,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Hold the whole lake to its laws and say what is wrong and where; nothing is written
     Verify(VerifyArgs),
+    /// Print statements that make the lake's tables and views in a database
+    Ddl(DdlArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
     Sandbox(SandboxArgs),
 }
@@ -99,6 +101,28 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
+/// Flags of `ddl`.
+#[derive(Debug, Args)]
+pub struct DdlArgs {
+    /// The database
+    #[arg(value_enum)]
+    pub database: Database,
+    /// For Athena: print the tables as `aws glue create-table --cli-input-json` takes them, one line each
+    #[arg(long)]
+    pub glue: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// A database that reads the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Database {
+    /// Views over the files; run them at the beginning of a session
+    Duckdb,
+    /// External tables and views, to be run one by one
+    Athena,
+}
+
 #[derive(Debug, Args)]
 struct SettingsArgs {
     /// The settings file [default: lumetrade-export.toml, if it is there]
@@ -162,6 +186,14 @@ impl StatusArgs {
 }
 
 impl VerifyArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.settings.flags()
+    }
+}
+
+impl DdlArgs {
     /// What the flags set.
     #[must_use]
     pub fn flags(&self) -> Flags {

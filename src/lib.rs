@@ -15,20 +15,23 @@
 //! | [`record`] | a body as a stream of record slices, hashed and not parsed |
 //! | [`decode`] | a record's text as a typed row, without loss |
 //! | [`diff`] | what a poll changes, and the guards |
+//! | [`catalog`] | the lake's tables as statements for DuckDB and Athena |
 //! | [`api`] | the network edge |
 //! | [`lake`] | the storage edge: commits, state, projection, and their verification |
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run |
-//! | [`check`], [`status`], [`verify`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`check`], [`status`], [`verify`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
 
 pub mod api;
+pub mod catalog;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ddl;
 pub mod decode;
 pub mod demo;
 pub mod diff;

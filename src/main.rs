@@ -7,9 +7,9 @@ use std::{
 
 use lumetrade_export::{
     check,
-    cli::{CheckArgs, Cli, Command, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
+    cli::{CheckArgs, Cli, Command, Database, DdlArgs, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
     config::{Config, Environment},
-    demo,
+    ddl, demo,
     error::{Error, Kind},
     lake::Depth,
     redact::redact,
@@ -91,6 +91,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Check(args) => check(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
         Command::Verify(args) => verify(&args, &environment).await,
+        Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
 }
@@ -129,6 +130,17 @@ async fn verify(args: &VerifyArgs, environment: &Environment) -> Result<u8, Erro
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     tell_failures(report.failures());
     Ok(report.exit_code())
+}
+
+async fn ddl(args: &DdlArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let dialect = match (args.database, args.glue) {
+        (Database::Duckdb, _) => ddl::Dialect::DuckDb,
+        (Database::Athena, false) => ddl::Dialect::Athena,
+        (Database::Athena, true) => ddl::Dialect::Glue,
+    };
+    let config = Config::load(args.flags(), environment)?;
+    print(&ddl::statements(&config, dialect, ambient).await?)?;
+    Ok(0)
 }
 
 async fn sandbox(args: &SandboxArgs) -> Result<u8, Error> {

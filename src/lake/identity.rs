@@ -89,6 +89,18 @@ impl Lake {
         }
     }
 
+    /// Where it is: `s3://bucket/prefix`, or a folder's whole path.
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.store.place()
+    }
+
+    /// How records are filed.
+    #[must_use]
+    pub fn granularity(&self) -> Granularity {
+        self.identity.granularity
+    }
+
     /// The seed of the lake's hashes.
     #[must_use]
     pub fn seed(&self) -> Seed {

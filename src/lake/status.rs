@@ -1,5 +1,7 @@
 //! What the lake says of a resource, without writing anything.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{Cursor, Lake, LakeError, Log, layout::Layout};
@@ -22,6 +24,35 @@ pub struct ResourceStatus {
 }
 
 impl Lake {
+    /// The folders below `changes/` and `current/` that hold a file of one of these resources, as in `changes/trades` and
+    /// `changes/trades/event_month=2026-05`.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Io`] or [`LakeError::Denied`] if the lake cannot be listed.
+    pub async fn folders(&self, resources: &[Resource]) -> Result<BTreeSet<String>, LakeError> {
+        let mut folders = BTreeSet::new();
+        for resource in resources {
+            let layout = Layout::new(resource, self.identity.granularity);
+            for object in self.store.list(&layout.changes()).await? {
+                if layout.parse_commit(&object.key).is_some() {
+                    folders.insert(layout.changes());
+                    folders.extend(object.key.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+                }
+            }
+            for table in resource.tables() {
+                let folder = format!("current/{}", table.name);
+                for object in self.store.list(&folder).await? {
+                    if layout.parse_current(&table.name, &object.key).is_some() {
+                        folders.insert(folder.clone());
+                        folders.extend(object.key.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+                    }
+                }
+            }
+        }
+        Ok(folders)
+    }
+
     /// The status of one resource.
     ///
     /// # Errors

@@ -154,6 +154,11 @@ impl Store {
         &self.location
     }
 
+    /// Where it is, for others to find it: a folder by its whole path.
+    pub(super) fn place(&self) -> String {
+        self.folder.as_ref().map_or_else(|| self.location.clone(), |folder| folder.display().to_string())
+    }
+
     /// What it was asked so far.
     #[must_use]
     pub fn traffic(&self) -> &Traffic {

@@ -2,6 +2,7 @@
 
 mod api_errors;
 mod check;
+mod ddl;
 mod demo;
 mod network;
 mod personal_data;

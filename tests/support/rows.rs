@@ -56,15 +56,25 @@ pub fn by_key(resource: &Resource, rows: impl IntoIterator<Item = Row>) -> Recor
 
 /// All that `current/` holds of a resource.
 pub fn current(duckdb: &mut DuckDb, lake: &Lake, resource: &Resource) -> Records {
-    let sql = format!("SELECT {} FROM {}", texts(&resource.columns), lake.scan("current", &resource.name));
+    records_in(duckdb, resource, &lake.scan("current", &resource.name))
+}
+
+/// The records that a table, a view or a call of a macro has.
+pub fn records_in(duckdb: &mut DuckDb, resource: &Resource, from: &str) -> Records {
+    let sql = format!("SELECT {} FROM {from}", texts(&resource.columns));
     by_key(resource, rows(&resource.columns, duckdb.query(&sql)))
 }
 
 /// All that `current/` holds of the elements of a list, as (key of the record, element), sorted.
 pub fn current_elements(duckdb: &mut DuckDb, lake: &Lake, list: &Column) -> Vec<(String, String)> {
     let table = list.table.as_ref().unwrap();
-    let scan = lake.scan("current", &table.name);
-    let answer = duckdb.query(&format!("SELECT {}, {} FROM {scan}", texts(&list.columns), table.parent_key));
+    elements_in(duckdb, list, &lake.scan("current", &table.name))
+}
+
+/// The same of a table, a view or a call of a macro.
+pub fn elements_in(duckdb: &mut DuckDb, list: &Column, from: &str) -> Vec<(String, String)> {
+    let table = list.table.as_ref().unwrap();
+    let answer = duckdb.query(&format!("SELECT {}, {} FROM {from}", texts(&list.columns), table.parent_key));
     let element = |mut cells: Vec<Value>| {
         let parent = cells.pop().unwrap().as_str().unwrap().to_owned();
         (parent, Value::Object(row(&list.columns, cells)).to_string())

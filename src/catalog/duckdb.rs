@@ -1,0 +1,232 @@
+//! Views for DuckDB. They name folders and no files, so that they stay right as the lake grows.
+
+use std::fmt::Write;
+
+use super::{Catalog, TypeNames, doc, is_open, key_of, list_of, quoted, type_name};
+use crate::schema::{List, Resource, SYSTEM_COLUMNS, Table};
+
+const TYPES: TypeNames = TypeNames {
+    text: "VARCHAR",
+    decimal: "DECIMAL",
+    bigint: "BIGINT",
+    boolean: "BOOLEAN",
+    date: "DATE",
+    timestamp: "TIMESTAMP WITH TIME ZONE",
+    member: |name, kind| format!("{name} {kind}"),
+    list: |members| format!("STRUCT({members})[]"),
+};
+
+/// Columns of a history, with what they mean.
+const VALIDITY: [(&str, &str); 3] = [
+    ("valid_from", "When a poll first saw this version."),
+    ("valid_to", "When a poll first saw another, or that the record had gone; null for the last version."),
+    ("is_current", "Whether this is what the API said last."),
+];
+
+/// Columns of `syncs`: where each stands in the footer, its type, and what it means.
+const SYNCS: [(&str, &str, &str, &str); 15] = [
+    ("resource", "$.resource", "VARCHAR", "The resource."),
+    ("seq", "$.seq", "BIGINT", "Number of the commit, per resource and without gaps."),
+    ("kind", "$.kind", "VARCHAR", "changes, removals, or void: a number that a sync claimed and did not use."),
+    ("rows", "$.rows", "BIGINT", "Rows of the commit."),
+    ("poll_id", "$.cursor.poll_id", "VARCHAR", "The poll that saw them."),
+    ("observed_at", "$.cursor.observed_at", "TIMESTAMP", "When the poll began."),
+    ("complete", "$.cursor.complete", "BOOLEAN", "Whether this is the poll's last commit."),
+    ("body_bytes", "$.cursor.body_bytes", "BIGINT", "Length of the body that was polled."),
+    ("known", "$.cursor.known", "BIGINT", "Records that the API listed."),
+    ("open", "$.cursor.open", "BIGINT", "Of these, the ones that are expected to change."),
+    ("newest_event_time", "$.cursor.newest_event_time", "TIMESTAMP", "Newest event time seen in any record."),
+    ("full_poll_at", "$.cursor.full_poll_at", "TIMESTAMP", "When the last poll of the whole list began."),
+    ("schema", "$.schema", "VARCHAR", "Fingerprint of the schema."),
+    ("parent", "$.parent", "VARCHAR", "SHA-256 of the commit before."),
+    ("lake", "$.lake", "VARCHAR", "Identity of the lake."),
+];
+
+pub(super) fn statements(catalog: &Catalog<'_>) -> String {
+    let mut sql = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(sql, "{}", header(catalog));
+    for resource in catalog.resources {
+        for table in resource.tables() {
+            let views = match list_of(resource, &table) {
+                None => of_records(catalog, resource, &table),
+                Some((column, list)) => of_elements(catalog, resource, &table, column, list),
+            };
+            let _ = write!(sql, "\n-- {}\n\n{views}", table.name);
+        }
+    }
+    let _ = write!(sql, "\n-- all resources\n\n{}{}", open_records(catalog), syncs(catalog));
+    sql
+}
+
+fn header(catalog: &Catalog<'_>) -> String {
+    let mut header = format!(
+        "-- The lake at {}, as views. Run this at the beginning of a session: duckdb -init FILE\n\
+         -- A table holds what the API said last; <table>_changes every version and removal that was seen; <table>_history the\n\
+         -- versions, each with the time for which it held; <table>_as_of(time) what the API had said by then.\n",
+        catalog.location.replace(char::is_control, " ")
+    );
+    if catalog.location.starts_with("s3://") {
+        header += "-- It lies on S3. To read it: INSTALL httpfs; LOAD httpfs; INSTALL aws; LOAD aws;\n\
+                   -- CREATE SECRET (TYPE s3, PROVIDER credential_chain);\n";
+    }
+    header
+}
+
+/// Views of a resource's own table.
+fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
+    let name = &table.name;
+    let key = key_of(resource);
+    let partition = catalog.partition(resource);
+    let current = rows_in(catalog, &format!("current/{name}"), table, partition);
+    let changes = rows_in(catalog, &format!("changes/{name}"), table, partition);
+    let text = &doc(table.schema.metadata());
+    let mut sql = String::new();
+    sql += &view(name, &current, text, &columns(table, partition, &[]));
+    let all = format!("{text} Every version that was seen, and every removal.");
+    sql += &view(&format!("{name}_changes"), &changes, &all, &columns(table, partition, &[]));
+    let history = format!(
+        "SELECT * EXCLUDE (ended_at), _observed_at AS valid_from, ended_at AS valid_to, ended_at IS NULL AS is_current\n\
+         FROM (\n\
+         \x20   SELECT *, lead(_observed_at) OVER (PARTITION BY {key} ORDER BY _seq) AS ended_at FROM {name}_changes\n\
+         )\n\
+         WHERE _op <> 'removed'"
+    );
+    let versions = format!("{text} One row a version, with the time for which it held.");
+    sql += &view(&format!("{name}_history"), &history, &versions, &columns(table, partition, &VALIDITY));
+    let as_of = format!(
+        "FROM {name}_changes\n\
+         WHERE _observed_at <= CAST(moment AS TIMESTAMP WITH TIME ZONE)\n\
+         QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY _seq DESC) = 1 AND _op <> 'removed'"
+    );
+    sql + &as_of_macro(name, &as_of)
+}
+
+/// Views of the flat table of a list.
+fn of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table, column: &str, list: &List) -> String {
+    let (name, parent) = (&table.name, &resource.name);
+    let partition = catalog.partition(resource);
+    let current = rows_in(catalog, &format!("current/{name}"), table, partition);
+    let text = &doc(table.schema.metadata());
+    let system: Vec<&str> = SYSTEM_COLUMNS.iter().skip(1).map(|(name, _)| *name).chain(partition).collect();
+    let flat = |from: &str, more: &[(&str, &str)]| {
+        let passed: Vec<&str> = system.iter().copied().chain(more.iter().map(|(name, _)| *name)).collect();
+        let (key, parent_key, passed) = (key_of(resource), &list.parent_key, passed.join(", "));
+        format!(
+            "SELECT {parent_key}, unnest(element), {passed}\n\
+             FROM (\n    SELECT {key} AS {parent_key}, unnest({column}) AS element, {passed}\n    FROM {from}\n)"
+        )
+    };
+    let mut sql = view(name, &current, text, &columns(table, partition, &[]));
+    let all = format!("{text} Those of every version of {parent} that was seen.");
+    let changes = flat(&format!("{parent}_changes"), &[]);
+    sql += &view(&format!("{name}_changes"), &changes, &all, &columns(table, partition, &[]));
+    let versions = format!("{text} Those of each version of {parent}, with the time for which it held.");
+    let history = flat(&format!("{parent}_history"), &VALIDITY);
+    sql += &view(&format!("{name}_history"), &history, &versions, &columns(table, partition, &VALIDITY));
+    sql + &as_of_macro(name, &flat(&format!("{parent}_as_of(moment)"), &[]))
+}
+
+/// The rows in the files of a folder. The query has all columns that are declared, whether or not a file has them, or there is one.
+fn rows_in(catalog: &Catalog<'_>, folder: &str, table: &Table, partition: Option<&str>) -> String {
+    let declared = table.schema.fields().iter().map(|field| (field.name().as_str(), type_name(field, &TYPES)));
+    let declared = declared.chain(partition.map(|column| (column, TYPES.text.to_owned())));
+    let declared: Vec<String> = declared.map(|(name, kind)| format!("NULL::{kind} AS {name}")).collect();
+    let none = format!("SELECT\n    {}\nWHERE false", declared.join(",\n    "));
+    if catalog.has(folder) {
+        format!("FROM {}\nUNION ALL BY NAME\n{none}", read_parquet(catalog, folder))
+    } else {
+        format!("-- There is nothing yet. Once there is, `ddl` says where.\n{none}")
+    }
+}
+
+/// The files of a folder, each with the columns that were declared when it was written.
+fn read_parquet(catalog: &Catalog<'_>, folder: &str) -> String {
+    let glob = format!("{}/{folder}/**/*.parquet", escaped(catalog.location));
+    format!("read_parquet({}, union_by_name = true, hive_types_autocast = false)", quoted(&glob))
+}
+
+/// A path that means itself in a glob.
+fn escaped(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for character in path.chars() {
+        match character {
+            '*' | '?' | '[' => {
+                escaped.push('[');
+                escaped.push(character);
+                escaped.push(']');
+            }
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// The columns of a view, with what they mean.
+fn columns<'a>(table: &'a Table, partition: Option<&'a str>, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let fields = table.schema.fields().iter().map(|field| (field.name().as_str(), doc(field.metadata())));
+    let partition =
+        partition.map(|column| (column, "When it happened, or was first seen where that is not known (UTC)."));
+    fields.chain(partition).chain(more.iter().copied()).collect()
+}
+
+fn view(name: &str, query: &str, text: &str, columns: &[(&str, &str)]) -> String {
+    let mut sql = format!("CREATE OR REPLACE VIEW {name} AS\n{query};\nCOMMENT ON VIEW {name} IS {};\n", quoted(text));
+    for (column, meaning) in columns {
+        let _ = writeln!(sql, "COMMENT ON COLUMN {name}.{column} IS {};", quoted(meaning));
+    }
+    sql + "\n"
+}
+
+fn as_of_macro(name: &str, query: &str) -> String {
+    let text = quoted("What the API had said by a moment.");
+    format!(
+        "CREATE OR REPLACE MACRO {name}_as_of(moment) AS TABLE\n{query};\nCOMMENT ON MACRO TABLE {name}_as_of IS {text};\n\n"
+    )
+}
+
+/// One row for each record that is expected to change.
+fn open_records(catalog: &Catalog<'_>) -> String {
+    let each = catalog.resources.iter().filter_map(|resource| {
+        let status = &resource.columns[resource.statuses.as_ref()?.column].name;
+        let (name, key, is_open) = (&resource.name, key_of(resource), is_open(resource)?);
+        Some(format!(
+            "SELECT '{name}' AS resource, {key} AS key, {status} AS status, _first_seen_at AS first_seen_at,\n\
+             \x20      _observed_at AS observed_at\n\
+             FROM {name} WHERE {is_open}"
+        ))
+    });
+    let each: Vec<String> = each.collect();
+    if each.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        ("resource", "The resource."),
+        ("key", "Key of the record."),
+        ("status", "Its status, as received."),
+        ("first_seen_at", "When the record was first observed."),
+        ("observed_at", "When it was first seen as it is."),
+    ];
+    view("open_records", &each.join("\nUNION ALL\n"), "Records that are expected to change.", &columns)
+}
+
+/// One row for each commit, from what it says of itself.
+fn syncs(catalog: &Catalog<'_>) -> String {
+    let is_there = catalog.resources.iter().any(|resource| catalog.has(&format!("changes/{}", resource.name)));
+    let value = |(name, path, kind, _): &(&str, &str, &str, &str)| match *kind {
+        "TIMESTAMP" => format!("make_timestamptz(CAST(footer ->> '{path}' AS BIGINT)) AS {name}"),
+        kind => format!("CAST(footer ->> '{path}' AS {kind}) AS {name}"),
+    };
+    let values = SYNCS.iter().map(value).collect::<Vec<_>>().join(",\n       ");
+    let footers = if is_there {
+        format!(
+            "(\n    SELECT CAST(decode(value) AS JSON) AS footer\n    FROM parquet_kv_metadata({})\n    \
+             WHERE decode(key) = 'lumetrade.commit'\n)",
+            quoted(&format!("{}/changes/**/*.parquet", escaped(catalog.location)))
+        )
+    } else {
+        "(SELECT CAST(NULL AS JSON) AS footer WHERE false)".to_owned()
+    };
+    let columns: Vec<_> = SYNCS.iter().map(|(name, _, _, meaning)| (*name, *meaning)).collect();
+    view("syncs", &format!("SELECT {values}\nFROM {footers}"), "One row a commit, from its own footer.", &columns)
+}

@@ -1,0 +1,132 @@
+//! The lake as tables of a database: statements for DuckDB and Athena, made from the schemas and a location alone.
+//!
+//! ```text
+//! Resource → Table ─┐
+//!                   ├─▶ Catalog ─▶ views, external tables
+//! location ─────────┘
+//! ```
+//!
+//! Names come from the schemas, which hold them to letters, digits and underscores; what else goes into a statement, the
+//! location and what people wrote, is quoted here.
+
+mod athena;
+mod duckdb;
+
+use std::collections::BTreeSet;
+
+use arrow_schema::{DataType, Field, Metadata};
+
+use crate::schema::{Granularity, List, Resource, Table, TableRows, Type};
+
+/// What the statements are about.
+#[derive(Debug)]
+pub struct Catalog<'r> {
+    /// Where the lake is: `s3://bucket/prefix` or an absolute path, without a slash at its end.
+    pub location: &'r str,
+    /// How it files its records.
+    pub granularity: Granularity,
+    /// The resources whose tables are to be made.
+    pub resources: &'r [Resource],
+    /// Its folders that hold a file, as in `changes/trades` and `changes/trades/event_month=2026-05`.
+    pub folders: &'r BTreeSet<String>,
+    /// The time, in microseconds since 1970 UTC.
+    pub now: i64,
+}
+
+impl Catalog<'_> {
+    /// Statements for DuckDB: run them at the beginning of a session, as `duckdb -init` does.
+    #[must_use]
+    pub fn duckdb(&self) -> String {
+        duckdb::statements(self)
+    }
+
+    /// Statements for Athena, each to be run by itself.
+    #[must_use]
+    pub fn athena(&self) -> String {
+        athena::statements(self)
+    }
+
+    /// The external tables of Athena as Glue takes them, one line of JSON a table.
+    #[must_use]
+    pub fn glue(&self) -> String {
+        athena::glue(self)
+    }
+
+    fn partition(&self, resource: &Resource) -> Option<&'static str> {
+        if resource.partitioned { self.granularity.column() } else { None }
+    }
+
+    /// Whether a folder of the lake holds anything.
+    fn has(&self, folder: &str) -> bool {
+        self.folders.contains(folder)
+    }
+}
+
+/// The list that a flat table is made of, with the name of its column.
+fn list_of<'r>(resource: &'r Resource, table: &Table) -> Option<(&'r str, &'r List)> {
+    let TableRows::Elements(index) = table.rows else { return None };
+    let column = resource.columns.get(index)?;
+    if let Type::List(list) = &column.kind { Some((&column.name, list)) } else { None }
+}
+
+/// What identifies a record: the first of its key's columns that is not null.
+fn key_of(resource: &Resource) -> String {
+    let columns: Vec<&str> = resource.key.iter().map(|index| resource.columns[*index].name.as_str()).collect();
+    match columns.as_slice() {
+        [column] => (*column).to_owned(),
+        columns => format!("coalesce({})", columns.join(", ")),
+    }
+}
+
+/// Condition under which a record is still expected to change, if its resource has statuses.
+fn is_open(resource: &Resource) -> Option<String> {
+    let statuses = resource.statuses.as_ref()?;
+    let column = &resource.columns[statuses.column].name;
+    let closed: Vec<String> = statuses.closed.iter().map(|status| quoted(status)).collect();
+    Some(match closed.as_slice() {
+        [] => "true".to_owned(),
+        closed => format!("({column} IS NULL OR {column} NOT IN ({}))", closed.join(", ")),
+    })
+}
+
+fn doc(metadata: &Metadata) -> &str {
+    metadata.get("comment").map_or("", String::as_str)
+}
+
+/// A text as SQL has it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The type of a field, with the names that a dialect has for types.
+fn type_name(field: &Field, names: &TypeNames) -> String {
+    match field.data_type() {
+        DataType::Decimal128(precision, scale) => format!("{}({precision},{scale})", names.decimal),
+        DataType::Int64 => names.bigint.to_owned(),
+        DataType::Boolean => names.boolean.to_owned(),
+        DataType::Date32 => names.date.to_owned(),
+        DataType::Timestamp(..) => names.timestamp.to_owned(),
+        DataType::List(element) => match element.data_type() {
+            DataType::Struct(fields) => {
+                let member = |field: &std::sync::Arc<Field>| (names.member)(field.name(), &type_name(field, names));
+                (names.list)(&fields.iter().map(member).collect::<Vec<_>>().join(", "))
+            }
+            _ => (names.list)(&type_name(element, names)),
+        },
+        _ => names.text.to_owned(),
+    }
+}
+
+/// What a dialect calls the types that there are in a lake.
+struct TypeNames {
+    text: &'static str,
+    decimal: &'static str,
+    bigint: &'static str,
+    boolean: &'static str,
+    date: &'static str,
+    timestamp: &'static str,
+    /// A member of a struct, from its name and type.
+    member: fn(&str, &str) -> String,
+    /// A list of structs, from their members.
+    list: fn(&str) -> String,
+}
