@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field};
 use chrono::{DateTime, Months};
 use serde_json::{Value, json};
 
-use super::{Catalog, TypeNames, doc, key_of, list_of, quoted, type_name};
+use super::{Catalog, TypeNames, doc, key_of, list_of, type_name, versions_of};
 use crate::schema::{EventPartition, Granularity, List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -165,19 +165,19 @@ impl External {
     }
 
     fn statement(&self) -> String {
-        let column = |name: &str, kind: &str, text: &str| format!("  `{name}` {kind} COMMENT {}", quoted(text));
+        let column = |name: &str, kind: &str, text: &str| format!("  `{name}` {kind} COMMENT {}", hive_text(text));
         let columns: Vec<_> = self.columns.iter().map(|(name, kind, text)| column(name, kind, text)).collect();
         let partition = self.partition.as_ref().map_or(String::new(), |projection| {
             format!("PARTITIONED BY (\n{}\n)\n", column(projection.column, "string", PARTITION))
         });
-        let property = |(key, value): &(String, String)| format!("  {} = {}", quoted(key), quoted(value));
+        let property = |(key, value): &(String, String)| format!("  {} = {}", hive_text(key), hive_text(value));
         format!(
             "CREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\nCOMMENT {}\n{partition}STORED AS PARQUET\nLOCATION {}\n\
              TBLPROPERTIES (\n{}\n);\n",
             self.name,
             columns.join(",\n"),
-            quoted(&self.text),
-            quoted(&self.folder),
+            hive_text(&self.text),
+            hive_text(&self.folder),
             self.properties().iter().map(property).collect::<Vec<_>>().join(",\n"),
         )
     }
@@ -207,6 +207,11 @@ impl External {
     }
 }
 
+/// A text in a statement about a table, which Hive reads.
+fn hive_text(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// A name in a query.
 fn name(name: &str) -> String {
     if name.starts_with('_') { format!("\"{name}\"") } else { name.to_owned() }
@@ -228,7 +233,7 @@ fn times(micros: &str, column: &str) -> String {
 }
 
 fn history(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
-    let key = key_of(resource);
+    let versions = versions_of(resource, catalog.partition(resource));
     let columns = table.schema.fields().iter().map(|field| shown(field, ""));
     let columns =
         columns.chain(catalog.partition(resource).map(str::to_owned)).chain(validity("\"_observed_at\"", "ended_at"));
@@ -236,7 +241,7 @@ fn history(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String 
         "CREATE OR REPLACE VIEW {table}_history AS\n\
          SELECT\n  {columns}\n\
          FROM (\n\
-         \x20 SELECT *, lead(\"_observed_at\") OVER (PARTITION BY {key} ORDER BY \"_seq\") AS ended_at FROM {table}_changes_us\n\
+         \x20 SELECT *, lead(\"_observed_at\") OVER (PARTITION BY {versions} ORDER BY \"_seq\") AS ended_at FROM {table}_changes_us\n\
          )\n\
          WHERE \"_op\" <> 'removed';\n",
         table = table.name,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Catalog, TypeNames, doc, is_open, key_of, list_of, quoted, type_name};
+use super::{Catalog, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
 use crate::schema::{List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -76,8 +76,8 @@ fn header(catalog: &Catalog<'_>) -> String {
 /// Views of a resource's own table.
 fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
     let name = &table.name;
-    let key = key_of(resource);
     let partition = catalog.partition(resource);
+    let versions = versions_of(resource, partition);
     let current = rows_in(catalog, &format!("current/{name}"), table, partition);
     let changes = rows_in(catalog, &format!("changes/{name}"), table, partition);
     let text = &doc(table.schema.metadata());
@@ -88,16 +88,16 @@ fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> Stri
     let history = format!(
         "SELECT * EXCLUDE (ended_at), _observed_at AS valid_from, ended_at AS valid_to, ended_at IS NULL AS is_current\n\
          FROM (\n\
-         \x20   SELECT *, lead(_observed_at) OVER (PARTITION BY {key} ORDER BY _seq) AS ended_at FROM {name}_changes\n\
+         \x20   SELECT *, lead(_observed_at) OVER (PARTITION BY {versions} ORDER BY _seq) AS ended_at FROM {name}_changes\n\
          )\n\
          WHERE _op <> 'removed'"
     );
-    let versions = format!("{text} One row a version, with the time for which it held.");
-    sql += &view(&format!("{name}_history"), &history, &versions, &columns(table, partition, &VALIDITY));
+    let each = format!("{text} One row a version, with the time for which it held.");
+    sql += &view(&format!("{name}_history"), &history, &each, &columns(table, partition, &VALIDITY));
     let as_of = format!(
         "FROM {name}_changes\n\
          WHERE _observed_at <= CAST(moment AS TIMESTAMP WITH TIME ZONE)\n\
-         QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY _seq DESC) = 1 AND _op <> 'removed'"
+         QUALIFY row_number() OVER (PARTITION BY {versions} ORDER BY _seq DESC) = 1 AND _op <> 'removed'"
     );
     sql + &as_of_macro(name, &as_of)
 }

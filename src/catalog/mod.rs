@@ -78,6 +78,11 @@ fn key_of(resource: &Resource) -> String {
     }
 }
 
+/// What all versions of a record have in common: its key, and the partition, so that a filter on that reads its files alone.
+fn versions_of(resource: &Resource, partition: Option<&str>) -> String {
+    partition.into_iter().map(str::to_owned).chain([key_of(resource)]).collect::<Vec<_>>().join(", ")
+}
+
 /// Condition under which a record is still expected to change, if its resource has statuses.
 fn is_open(resource: &Resource) -> Option<String> {
     let statuses = resource.statuses.as_ref()?;

@@ -193,7 +193,7 @@ fn columns_that_were_declared_later_are_null_before() {
     assert_eq!(duckdb.value(labels), "null", "declared, and in no file");
     api.serve("/api/v1/wallets", r#"[{"id":"w1","currency":"ZAR","label":"a"},{"id":"w2","label":"b"}]"#);
     Sync::of(&lake, &api.url(), "wallets").schemas(schemas).succeed();
-    assert_eq!(duckdb.value(labels), "null,b");
+    assert_eq!(duckdb.value(labels), "null,a,b");
 }
 
 #[test]
@@ -222,4 +222,180 @@ fn without_a_lake_there_is_nothing_to_print_and_athena_reads_from_s3_alone() {
         assert_eq!((local.code, local.stdout.as_str()), (Some(78), ""), "{local:?}");
         assert!(local.stderr.contains("Athena and Glue read from S3"), "{}", local.stderr);
     }
+}
+
+/// A lake on S3 with a sandbox's history of a few syncs, and the statements for Athena and Glue.
+struct OnS3 {
+    s3: S3,
+    folder: tempfile::TempDir,
+}
+
+impl OnS3 {
+    fn new(seed: u64) -> Self {
+        let (s3, folder) = (S3::start(Options::default()), tempfile::tempdir().unwrap());
+        let sandbox = Sandbox::start(seed, 500);
+        for days in [1, 9, 3] {
+            Sync::into_bucket(folder.path(), &s3.location(), &sandbox.url()).succeed();
+            sandbox.advance(TimeDelta::days(days));
+        }
+        Self { s3, folder }
+    }
+
+    fn print(&self, args: &[&str]) -> String {
+        let printed = run(program_on(&self.s3.location(), self.folder.path(), "ddl").args(args));
+        assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""), "{printed:?}");
+        printed.stdout
+    }
+
+    /// The lake as a folder.
+    fn lake(&self) -> Lake {
+        Lake::of(&self.s3.contents())
+    }
+}
+
+#[test]
+fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() {
+    let on_s3 = OnS3::new(67);
+    let mut athena = DuckDb::start();
+    let printed = on_s3.print(&["athena"]);
+    // One by one, as Athena takes them: some are Hive's, and some Trino's.
+    let each = printed.split(";\n").filter(|text| text.lines().any(|line| !line.is_empty() && !line.starts_with("--")));
+    let statements: Vec<_> = each.flat_map(|statement| athena.read_as_athena(statement)).collect();
+    let lake = on_s3.lake();
+    let (mut ours, _) = views(&lake);
+    let moments = ours.query("SELECT DISTINCT CAST(observed_at AS VARCHAR) FROM syncs").rows;
+    let kinds = |kind: &str| statements.iter().filter(|(found, _)| found == kind).count();
+    let resources = RESOURCES.len();
+    // Two tables of the log and one for each table; a view and a prepared statement for each table.
+    assert_eq!(
+        (kinds("Create"), statements.len()),
+        (3 * resources + 1 + resources + 1, 5 * resources + 3),
+        "{statements:?}"
+    );
+    for name in RESOURCES.into_iter().chain(["trade_fills"]) {
+        let micros = format!("{name}_changes_us");
+        if name != "trade_fills" {
+            ours.query(&as_micros(&Resource::named(name), &format!("{name}_changes"), &micros));
+        }
+        let history = statements.iter().find(|(_, sql)| sql.contains(&format!("VIEW {name}_history")));
+        let sql = history.unwrap().1.replace("_history", "_history_of_athena");
+        // In Athena a list of rows becomes columns by itself.
+        let sql = sql.replace("UNNEST(record.fills)", "LATERAL (SELECT UNNEST(record.fills, recursive := true))");
+        ours.query(&sql);
+        let times: Vec<String> = ours
+            .describe(&format!("FROM {name}_history"))
+            .into_iter()
+            .filter(|(_, kind)| kind.starts_with("TIMESTAMP"))
+            .map(|(column, _)| column)
+            .collect();
+        assert!(times.iter().any(|time| time == "valid_to"), "{times:?}");
+        let columns = ours
+            .describe(&format!("FROM {name}_history"))
+            .into_iter()
+            .filter(|(column, kind)| !kind.starts_with("TIMESTAMP") && column != "fills");
+        let columns = columns.map(|(column, _)| column).collect::<Vec<_>>().join(", ");
+        let exact = times.iter().map(|time| format!("epoch_us({time}) AS {time}_us")).collect::<Vec<_>>().join(", ");
+        let whole = times.iter().map(|time| format!("{time}_us")).collect::<Vec<_>>().join(", ");
+        let expected = format!("(SELECT {columns}, {exact} FROM {name}_history)");
+        let found = format!("(SELECT {columns}, {whole} FROM {name}_history_of_athena)");
+        let differences = format!("(({expected} EXCEPT ALL {found}) UNION ALL ({found} EXCEPT ALL {expected}))");
+        assert_eq!(count(&mut ours, &differences), 0, "{name}");
+        for time in times {
+            let wrong = format!("{name}_history_of_athena WHERE epoch_ms({time}) <> {time}_us // 1000");
+            assert_eq!(count(&mut ours, &wrong), 0, "{name}.{time}");
+        }
+        let prepared =
+            printed.split(&format!("PREPARE {name}_as_of FROM\n")).nth(1).unwrap().split(';').next().unwrap();
+        for moment in &moments {
+            // One millisecond later, since Athena does not take more of a time.
+            let moment = moment[0].as_str().unwrap();
+            let later = format!("TIMESTAMP '{}' + INTERVAL '1' MILLISECOND", moment.trim_end_matches("+00"));
+            let as_of = athena.read_as_athena(&prepared.replace('?', &later));
+            let as_of = as_of[0].1.replace("_history", "_history_of_athena");
+            let expected = count(&mut ours, &format!("{name}_as_of('{moment}')"));
+            assert_eq!(count(&mut ours, &format!("({as_of})")), expected, "{name} at {moment}");
+        }
+    }
+}
+
+/// A view of a resource's log with times as microseconds, as Athena's second table has them.
+fn as_micros(resource: &Resource, from: &str, name: &str) -> String {
+    let column = |column: &crate::support::tables::Column, value: &str| match column.kind.as_str() {
+        "timestamp" => format!("epoch_us({value})"),
+        _ => value.to_owned(),
+    };
+    let replaced = resource.columns.iter().filter_map(|found| match found.kind.as_str() {
+        "timestamp" => Some(format!("{} AS {}", column(found, &found.name), found.name)),
+        "list" => {
+            let members = found
+                .columns
+                .iter()
+                .map(|member| format!("{} := {}", member.name, column(member, &format!("e.{}", member.name))));
+            let members = members.chain(["_extra := e._extra".to_owned()]).collect::<Vec<_>>().join(", ");
+            Some(format!("list_transform({0}, lambda e: struct_pack({members})) AS {0}", found.name))
+        }
+        _ => None,
+    });
+    let system = ["_observed_at", "_first_seen_at"].map(|time| format!("epoch_us({time}) AS {time}"));
+    let replaced = replaced.chain(system).collect::<Vec<_>>().join(", ");
+    format!("CREATE VIEW {name} AS SELECT * REPLACE ({replaced}) FROM {from}")
+}
+
+#[test]
+fn glue_is_given_the_tables_that_athena_is() {
+    let on_s3 = OnS3::new(68);
+    let (sql, lines) = (on_s3.print(&["athena"]), on_s3.print(&["athena", "--glue"]));
+    let inputs: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(inputs.len(), 3 * RESOURCES.len() + 1);
+    for input in inputs {
+        let table = &input["TableInput"];
+        let name = table["Name"].as_str().unwrap();
+        let statement =
+            sql.split("CREATE ").find(|text| text.starts_with(&format!("EXTERNAL TABLE IF NOT EXISTS `{name}` ")));
+        let statement = statement.unwrap_or_else(|| panic!("{name}"));
+        let (storage, parameters) = (&table["StorageDescriptor"], table["Parameters"].as_object().unwrap());
+        let location = storage["Location"].as_str().unwrap();
+        assert!(statement.contains(&format!("LOCATION '{location}'")) && location.ends_with('/'), "{statement}");
+        for column in storage["Columns"].as_array().unwrap().iter().chain(table["PartitionKeys"].as_array().unwrap()) {
+            let comment = column["Comment"].as_str().unwrap();
+            // https://docs.aws.amazon.com/glue/latest/webapi/API_Column.html
+            assert!(!comment.is_empty() && comment.len() <= 255, "{name}: {column}");
+            let declared =
+                format!("`{}` {} COMMENT", column["Name"].as_str().unwrap(), column["Type"].as_str().unwrap());
+            assert!(statement.contains(&declared), "{declared}: {statement}");
+        }
+        for (key, value) in parameters.iter().filter(|(key, _)| *key != "EXTERNAL") {
+            let property = format!("'{key}' = '{}'", value.as_str().unwrap());
+            assert!(statement.contains(&property), "{property}: {statement}");
+        }
+        assert_projection_is_as_documented(table);
+    }
+}
+
+/// Rules of <https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html> for the type `date`, and of
+/// the page before it for the location.
+fn assert_projection_is_as_documented(table: &Value) {
+    let (name, parameters) = (table["Name"].as_str().unwrap(), &table["Parameters"]);
+    let location = table["StorageDescriptor"]["Location"].as_str().unwrap();
+    let keys = table["PartitionKeys"].as_array().unwrap();
+    if keys.is_empty() {
+        assert!(parameters.get("projection.enabled").is_none(), "{name}");
+        return;
+    }
+    assert_eq!(
+        (keys.len(), &keys[0]["Name"], &keys[0]["Type"]),
+        (1, &"event_month".into(), &"string".into()),
+        "{name}"
+    );
+    let property = |what: &str| parameters[&format!("projection.event_month.{what}")].as_str().unwrap();
+    assert_eq!(parameters["projection.enabled"], "true");
+    assert_eq!((property("type"), property("format")), ("date", "yyyy-MM"));
+    // Without days in the format, both must be given.
+    assert_eq!((property("interval"), property("interval.unit")), ("1", "MONTHS"));
+    let (from, to) = property("range").split_once(',').unwrap();
+    assert!(chrono::NaiveDate::parse_from_str(&format!("{from}-01"), "%Y-%m-%d").is_ok(), "{from}");
+    let ahead = to.strip_prefix("NOW+").and_then(|ahead| ahead.strip_suffix("MONTHS")).unwrap();
+    assert!(ahead.parse::<u32>().unwrap() > 0, "{to}");
+    let template = parameters["storage.location.template"].as_str().unwrap();
+    assert_eq!(template, format!("{location}event_month=${{event_month}}/"));
 }

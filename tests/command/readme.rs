@@ -18,11 +18,13 @@ fn blocks(language: &str) -> Vec<String> {
 
 #[test]
 fn the_queries_of_the_readme_run_and_find_something() {
-    let (lake, sandbox, mut duckdb) = (Lake::new(), Sandbox::start(7, 1000), DuckDb::start());
+    let (lake, sandbox, mut duckdb) = (Lake::new(), Sandbox::start(7, 3000), DuckDb::start());
     Sync::new(&lake, &sandbox.url()).succeed();
     sandbox.advance(TimeDelta::days(2));
     Sync::new(&lake, &sandbox.url()).succeed();
-    let text = blocks("sql").concat().replace("'lake/", &format!("'{}/", lake.path().display()));
+    let mut ddl = program_without_credentials(lake.folder());
+    duckdb.query(&run(ddl.args(["ddl", "duckdb", "--lake"]).arg(lake.path())).stdout);
+    let text = blocks("sql").concat();
     let statements: Vec<_> = text.split(';').map(str::trim).filter(|statement| !statement.is_empty()).collect();
     assert!(statements.len() >= 3, "{statements:?}");
     let key = duckdb.value(&format!("SELECT min(transaction_id) FROM {}", lake.scan("changes", "deposits")));

@@ -50,6 +50,13 @@ impl DuckDb {
         self.ask(&json!({ "load": extension })).unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Statements for Athena, each with its kind and as DuckDB would have it; an error where Athena's grammar is not kept.
+    pub fn read_as_athena(&mut self, sql: &str) -> Vec<(String, String)> {
+        let answer = self.ask(&json!({ "athena": sql })).unwrap_or_else(|error| panic!("{error}\n{sql}"));
+        let text = |cell: &Value| cell.as_str().unwrap().to_owned();
+        answer.rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect()
+    }
+
     fn ask(&mut self, request: &Value) -> Result<Answer, String> {
         let input = self.input.as_mut().unwrap();
         writeln!(input, "{request}").and_then(|()| input.flush()).expect("DuckDB runs");
@@ -113,7 +120,7 @@ pub fn python() -> &'static Path {
 
 fn is_ready(python: &Path) -> bool {
     Command::new(python)
-        .args(["-c", "import duckdb, duckdb_extension_httpfs, pytz"])
+        .args(["-c", "import duckdb, duckdb_extension_httpfs, pytz, sqlglot"])
         .output()
         .is_ok_and(|output| output.status.success())
 }

@@ -91,6 +91,24 @@ impl Bucket {
         }
     }
 
+    /// Fails unless the views that `ddl` prints have, where the lake lies, the rows that lie there.
+    fn check_views(&mut self) {
+        let printed = run(program_on(&self.place, self.folder.path(), "ddl").arg("duckdb"));
+        assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+        self.duckdb.query(&printed.stdout);
+        let lake = self.lake();
+        for resource in &self.resources {
+            let name = &resource.name;
+            for (view, layer) in [(name.clone(), "current"), (format!("{name}_changes"), "changes")] {
+                let here = format!("FROM {}", lake.scan(layer, name));
+                let sql = format!(
+                    "SELECT CAST(count(*) AS VARCHAR) FROM ((FROM {view} EXCEPT ALL {here}) UNION ALL ({here} EXCEPT ALL FROM {view}))"
+                );
+                assert_eq!(self.duckdb.value(&sql), "0", "{view}");
+            }
+        }
+    }
+
     /// What readers find of a sync that was killed: whole files only, each version once, and a status that agrees.
     fn check_what_was_left(&mut self) {
         let lake = self.lake();
@@ -122,6 +140,7 @@ fn a_lake_in_a_real_bucket_is_what_one_on_disk_is() {
     bucket.sync().succeed();
     bucket.check();
     bucket.check_what_duckdb_reads();
+    bucket.check_views();
     assert_eq!(bucket.sync().succeed().outcome("withdrawals"), "unchanged");
     for days in [1, 30] {
         bucket.sandbox.advance(TimeDelta::days(days));
