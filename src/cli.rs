@@ -34,7 +34,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Hold the whole lake to its laws and say what is wrong and where; nothing is written
     Verify(VerifyArgs),
-    /// Print statements that make the lake's tables and views in a database
+    /// Print what gives a database, or dbt, the lake's tables
     Ddl(DdlArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
     Sandbox(SandboxArgs),
@@ -104,23 +104,28 @@ pub struct VerifyArgs {
 /// Flags of `ddl`.
 #[derive(Debug, Args)]
 pub struct DdlArgs {
-    /// The database
+    /// Who is to read the lake
     #[arg(value_enum)]
     pub database: Database,
     /// For Athena: print the tables as `aws glue create-table --cli-input-json` takes them, one line each
     #[arg(long)]
     pub glue: bool,
+    /// For dbt: write the files into this project instead of printing them
+    #[arg(long, value_name = "FOLDER")]
+    pub into: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
-/// A database that reads the lake.
+/// Who reads the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Database {
     /// Views over the files; run them at the beginning of a session
     Duckdb,
     /// External tables and views, to be run one by one
     Athena,
+    /// Sources and staging models for dbt-duckdb and dbt-athena
+    Dbt,
 }
 
 #[derive(Debug, Args)]

@@ -137,9 +137,14 @@ async fn ddl(args: &DdlArgs, environment: &Environment, ambient: &Ambient) -> Re
         (Database::Duckdb, _) => ddl::Dialect::DuckDb,
         (Database::Athena, false) => ddl::Dialect::Athena,
         (Database::Athena, true) => ddl::Dialect::Glue,
+        (Database::Dbt, _) => ddl::Dialect::Dbt,
     };
     let config = Config::load(args.flags(), environment)?;
-    print(&ddl::statements(&config, dialect, ambient).await?)?;
+    let files = ddl::make(&config, dialect, ambient).await?;
+    match &args.into {
+        Some(folder) if dialect == ddl::Dialect::Dbt => print(&ddl::write(&files, folder)?)?,
+        _ => print(&ddl::show(&files))?,
+    }
     Ok(0)
 }
 

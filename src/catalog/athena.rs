@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field};
 use chrono::{DateTime, Months};
 use serde_json::{Value, json};
 
-use super::{Catalog, TypeNames, doc, key_of, list_of, type_name, versions_of};
+use super::{Catalog, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of};
 use crate::schema::{EventPartition, Granularity, List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -212,14 +212,9 @@ fn hive_text(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A name in a query.
-fn name(name: &str) -> String {
-    if name.starts_with('_') { format!("\"{name}\"") } else { name.to_owned() }
-}
-
 /// A column of a view: as it is, or a time in both its forms.
 fn shown(field: &Field, prefix: &str) -> String {
-    let column = name(field.name());
+    let column = name_in_query(field.name());
     match field.data_type() {
         DataType::Timestamp(..) => times(&format!("{prefix}{column}"), field.name()),
         _ => format!("{prefix}{column}"),
@@ -229,7 +224,7 @@ fn shown(field: &Field, prefix: &str) -> String {
 /// A time as a timestamp and as microseconds.
 fn times(micros: &str, column: &str) -> String {
     let timestamp = format!("date_add('millisecond', {micros} / 1000, timestamp '1970-01-01 00:00:00.000')");
-    format!("{timestamp} AS {}, {micros} AS {}", name(column), name(&format!("{column}_us")))
+    format!("{timestamp} AS {}, {micros} AS {}", name_in_query(column), name_in_query(&format!("{column}_us")))
 }
 
 fn history(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
@@ -269,7 +264,7 @@ fn history_of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table
     let passed = passed.chain(catalog.partition(resource).map(str::to_owned)).chain(validity);
     let columns = std::iter::once(key)
         .chain(own.iter().map(|field| shown(field, "element.")))
-        .chain(passed.map(|column| format!("record.{}", name(&column))));
+        .chain(passed.map(|column| format!("record.{}", name_in_query(&column))));
     format!(
         "CREATE OR REPLACE VIEW {}_history AS\n\
          SELECT\n  {}\n\
@@ -278,7 +273,7 @@ fn history_of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table
         table.name,
         columns.collect::<Vec<_>>().join(",\n  "),
         resource.name,
-        own.iter().map(|field| name(field.name())).collect::<Vec<_>>().join(", "),
+        own.iter().map(|field| name_in_query(field.name())).collect::<Vec<_>>().join(", "),
     )
 }
 

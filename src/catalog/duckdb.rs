@@ -141,7 +141,7 @@ fn rows_in(catalog: &Catalog<'_>, folder: &str, table: &Table, partition: Option
 }
 
 /// The files of a folder, each with the columns that were declared when it was written.
-fn read_parquet(catalog: &Catalog<'_>, folder: &str) -> String {
+pub(super) fn read_parquet(catalog: &Catalog<'_>, folder: &str) -> String {
     let glob = format!("{}/{folder}/**/*.parquet", escaped(catalog.location));
     format!("read_parquet({}, union_by_name = true, hive_types_autocast = false)", quoted(&glob))
 }

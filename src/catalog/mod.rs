@@ -1,8 +1,8 @@
-//! The lake as tables of a database: statements for DuckDB and Athena, made from the schemas and a location alone.
+//! The lake as tables of a database: statements for DuckDB and Athena, and sources for dbt, made from the schemas and a location alone.
 //!
 //! ```text
 //! Resource → Table ─┐
-//!                   ├─▶ Catalog ─▶ views, external tables
+//!                   ├─▶ Catalog ─▶ views, external tables, models
 //! location ─────────┘
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! location and what people wrote, is quoted here.
 
 mod athena;
+mod dbt;
 mod duckdb;
 
 use std::collections::BTreeSet;
@@ -50,6 +51,12 @@ impl Catalog<'_> {
     #[must_use]
     pub fn glue(&self) -> String {
         athena::glue(self)
+    }
+
+    /// Files of a dbt project, each with its path in it.
+    #[must_use]
+    pub fn dbt(&self) -> Vec<(String, String)> {
+        dbt::files(self)
     }
 
     fn partition(&self, resource: &Resource) -> Option<&'static str> {
@@ -96,6 +103,11 @@ fn is_open(resource: &Resource) -> Option<String> {
 
 fn doc(metadata: &Metadata) -> &str {
     metadata.get("comment").map_or("", String::as_str)
+}
+
+/// The name of a column in a query: one of the lake's own begins with an underscore, which not every database takes as it is.
+fn name_in_query(name: &str) -> String {
+    if name.starts_with('_') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 /// A text as SQL has it.

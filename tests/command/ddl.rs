@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    process::Command,
 };
 
 use chrono::TimeDelta;
@@ -14,6 +15,7 @@ use crate::support::{
     duckdb::DuckDb,
     lake::{Lake, assert_untouched},
     program::{Ended, Sync, program, program_on, program_without_credentials, run},
+    python,
     rows::{Records, assert_same_records, changes, elements, elements_in, records_in},
     s3::{Options, S3},
     sandbox::Sandbox,
@@ -221,6 +223,47 @@ fn without_a_lake_there_is_nothing_to_print_and_athena_reads_from_s3_alone() {
         let local = ddl(lake.path(), lake.folder(), args);
         assert_eq!((local.code, local.stdout.as_str()), (Some(78), ""), "{local:?}");
         assert!(local.stderr.contains("Athena and Glue read from S3"), "{}", local.stderr);
+    }
+}
+
+/// Runs dbt in a project, to its end.
+fn dbt(project: &Path, args: &[&str]) -> Ended {
+    let mut command = Command::new(python::of_dbt().with_file_name("dbt"));
+    command.args(["--no-use-colors"]).args(args).args(["--profiles-dir", "."]).current_dir(project);
+    run(command.env("DBT_SEND_ANONYMOUS_USAGE_STATS", "false"))
+}
+
+#[test]
+fn dbt_builds_the_models_and_what_is_to_hold_holds() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(69, 1000));
+    Sync::new(&lake, &sandbox.url()).succeed();
+    sandbox.advance(TimeDelta::days(3));
+    sandbox.switch("fault?kind=unknown-status&resource=withdrawals");
+    Sync::new(&lake, &sandbox.url()).succeed();
+    let project = lake.folder().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("dbt_project.yml"), "name: books\nversion: '1.0'\nprofile: books\n").unwrap();
+    let profile = "books: {target: dev, outputs: {dev: {type: duckdb, path: books.duckdb, threads: 1}}}\n";
+    fs::write(project.join("profiles.yml"), profile).unwrap();
+    let written = ddl(lake.path(), lake.folder(), &["dbt", "--into", "project"]);
+    assert_eq!(written.code, Some(0), "{written:?}");
+    assert!(written.stdout.lines().all(|file| lake.folder().join(file).is_file()), "{}", written.stdout);
+    let printed = ddl(lake.path(), lake.folder(), &["dbt"]).stdout;
+    assert!(printed.contains("# models/staging/lumetrade/_lumetrade__sources.yml\n"), "{printed}");
+    let built = dbt(&project, &["build"]);
+    assert_eq!(built.code, Some(0), "{}", built.stdout);
+    // The status that nobody knows is told of, in the table and in the log, and no more.
+    assert!(built.stdout.contains(" WARN=1 ERROR=0 SKIP=0 "), "{}", built.stdout);
+    assert!(dbt(&project, &["source", "freshness"]).stdout.contains("freshness of lumetrade.deposits"));
+    let (mut duckdb, _) = views(&lake);
+    duckdb.query(&format!("ATTACH '{}' AS books (READ_ONLY)", project.join("books.duckdb").display()));
+    for name in ["accounts", "wallets", "beneficiaries", "deposits", "withdrawals", "trades", "trade_fills"] {
+        let forms: &[&str] = if name == "trade_fills" { &[""] } else { &["", "_history"] };
+        for form in forms {
+            let (model, view) = (format!("FROM books.stg_lumetrade__{name}{form}"), format!("FROM {name}{form}"));
+            let sql = format!("(({model} EXCEPT ALL {view}) UNION ALL ({view} EXCEPT ALL {model}))");
+            assert_eq!(count(&mut duckdb, &sql), 0, "{name}{form}");
+        }
     }
 }
 

@@ -1,17 +1,14 @@
 //! DuckDB in a child process, from an environment that is made when it is first needed.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
+use super::python;
+
 const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/duckdb_driver.py");
 
 /// A connection to a DuckDB of its own.
@@ -29,7 +26,7 @@ pub struct Answer {
 
 impl DuckDb {
     pub fn start() -> Self {
-        let mut child = Command::new(python())
+        let mut child = Command::new(python::of_duckdb())
             .arg(DRIVER)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -99,45 +96,4 @@ impl Drop for DuckDb {
         drop(self.input.take());
         let _ = self.child.wait();
     }
-}
-
-/// The Python of an environment that has what `requirements.txt` names. Made once, even if several processes ask for it.
-pub fn python() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let requirements = std::fs::read(REQUIREMENTS).unwrap();
-        let hash: String = Sha256::digest(&requirements).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("duckdb-{hash}"));
-        let lock = File::create(folder.with_extension("lock")).unwrap();
-        lock.lock().unwrap();
-        let python = folder.join("bin/python");
-        if !is_ready(&python) {
-            make_environment(&folder, &python);
-        }
-        python
-    })
-}
-
-fn is_ready(python: &Path) -> bool {
-    Command::new(python)
-        .args(["-c", "import duckdb, duckdb_extension_httpfs, pytz, sqlglot"])
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
-
-fn make_environment(folder: &Path, python: &Path) {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
-        _ => {}
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(folder));
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS];
-    run(Command::new(python).args(pip));
-    assert!(is_ready(python), "{} has no DuckDB although it was installed", folder.display());
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("the tests need Python 3: {command:?}: {error}"));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} (Debian: apt install python3-venv)\n{told}");
 }

@@ -4,6 +4,7 @@ pub mod api;
 pub mod duckdb;
 pub mod lake;
 pub mod program;
+pub mod python;
 pub mod radosgw;
 pub mod random;
 pub mod rows;

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::duckdb::python;
+use super::python;
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls_server.py");
 
@@ -24,7 +24,7 @@ pub fn fixture(name: &str) -> PathBuf {
 impl TlsApi {
     /// With the certificate of this name; `options` are the server's own.
     pub fn start(certificate: &str, options: &[&str]) -> Self {
-        let mut child = Command::new(python())
+        let mut child = Command::new(python::of_duckdb())
             .args([SERVER.into(), fixture(&format!("{certificate}.pem")), fixture(&format!("{certificate}.key"))])
             .args(options)
             .stdout(Stdio::piped())
