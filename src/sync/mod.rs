@@ -8,6 +8,7 @@
 //! throws its observation away and polls again: a change is only ever taken against exactly what it follows.
 
 mod ambient;
+mod comparison;
 mod drafting;
 mod observation;
 mod oddities;
@@ -24,6 +25,7 @@ use std::{
 
 pub use ambient::Ambient;
 use chrono::TimeDelta;
+pub use comparison::{Comparison, Difference, DifferenceKind, compare};
 use drafting::Drafting;
 use observation::{Observation, Observed};
 use plan::Plan;
