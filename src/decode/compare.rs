@@ -219,6 +219,32 @@ mod tests {
     }
 
     #[test]
+    fn of_any_two_rows_there_is_a_difference_if_and_only_if_their_digests_differ() {
+        let trade = |rest: &str| format!(r#"{{"transactionId":"a"{rest}}}"#);
+        let fill = r#"{"transactionId":"f","rate":1.5,"modifiedAt":"2026-05-01T00:00:00Z"}"#;
+        let fills = [
+            String::new(),
+            "null".to_owned(),
+            "[]".to_owned(),
+            format!("[{fill}]"),
+            format!("[{fill},{{}}]"),
+            format!("[{{}},{fill}]"),
+            format!("[{}]", fill.replace("1.5", "15e-1")),
+            format!("[{}]", fill.replace("00Z", "00.0000001Z")),
+            format!("[{}]", fill.replace("}", r#","x":{"b":1,"a":[1.0]}}"#)),
+            format!("[{}]", fill.replace("}", r#","x":{"a":[1],"b":1.0}}"#)),
+        ];
+        let fills = fills.map(|fills| if fills.is_empty() { fills } else { format!(r#","fills":{fills}"#) });
+        let others = ["", r#","isRfq":true"#, r#","rate":-0.10"#, r#","rate":null"#, r#","status":"""#, r#","y":"é""#];
+        let texts: Vec<_> =
+            fills.iter().flat_map(|fills| others.map(|other| trade(&format!("{fills}{other}")))).collect();
+        // The law is held to wherever differences are asked for.
+        let differing = texts.iter().flat_map(|this| texts.iter().map(|other| of("trades", this, other)));
+        let (differing, equal): (Vec<_>, Vec<_>) = differing.partition(|found| !found.is_empty());
+        assert!(differing.len() > 2000 && equal.len() > texts.len(), "{} {}", differing.len(), equal.len());
+    }
+
+    #[test]
     fn the_order_of_a_list_is_part_of_its_value() {
         let [one, other] = [r#"[{"status":"X"},{"status":"Y"}]"#, r#"[{"status":"Y"},{"status":"X"}]"#]
             .map(|fills| format!(r#"{{"transactionId":"a","fills":{fills}}}"#));

@@ -6,6 +6,8 @@
 //!
 //! One resource after the other; the failure of one does not stop the rest. A resource that loses a race to another run
 //! throws its observation away and polls again: a change is only ever taken against exactly what it follows.
+//!
+//! [`compare`] polls and reads as a run does, and writes nothing.
 
 mod ambient;
 mod comparison;

@@ -223,3 +223,71 @@ fn excerpt(text: &str, start: usize) -> String {
     let (before, after) = (if start > 0 { "…" } else { "" }, if rest.next().is_some() { "…" } else { "" });
     format!("{before}{kept}{after}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        decode::{Decoder, Zone},
+        schema::Schemas,
+    };
+
+    fn values(lake: &str, api: &str) -> (String, String) {
+        let values = Values { this: Some(lake.to_owned()), other: Some(api.to_owned()) };
+        let (lake, api) = excerpts(values);
+        (lake.unwrap(), api.unwrap())
+    }
+
+    #[test]
+    fn long_values_are_shown_from_a_little_before_where_they_differ() {
+        assert_eq!(values("ab", "ac"), ("ab".to_owned(), "ac".to_owned()));
+        let (lake, api) = (format!("{}X{}", "é".repeat(500), "z".repeat(500)), format!("{}Y", "é".repeat(500)));
+        let (shown_lake, shown_api) = values(&lake, &api);
+        assert_eq!(
+            shown_lake,
+            format!("…{}X{}…", "é".repeat(LEAD_CHARS), "z".repeat(VALUE_CHARS_MAX - LEAD_CHARS - 1))
+        );
+        assert_eq!(shown_api, format!("…{}Y", "é".repeat(LEAD_CHARS)));
+        assert_eq!(values(&lake, "").0.chars().count(), VALUE_CHARS_MAX + 1);
+        let one_is_null = Values { this: None, other: Some(lake) };
+        assert!(matches!(excerpts(one_is_null), (None, Some(api)) if api.chars().count() == VALUE_CHARS_MAX + 1));
+    }
+
+    #[test]
+    fn what_time_does_not_explain_is_unexpected() {
+        let schemas = Schemas::builtin().unwrap();
+        let row =
+            |status: &str, amount: &str| format!(r#"{{"transactionId":"a","status":{status},"amount":{amount}}}"#);
+        let rows = [
+            ((r#""COMPLETED""#, "1"), (r#""COMPLETED""#, "2"), false, true),
+            ((r#""COMPLETED""#, "1"), (r#""REVERSED""#, "2"), false, false),
+            ((r#""COMPLETED""#, "1"), (r#""REVERSED""#, "2"), true, true),
+            ((r#""PENDING""#, "1"), (r#""PENDING""#, "2"), false, false),
+            (("null", "1"), ("null", "2"), false, false),
+        ];
+        let deposits = schemas.get("deposits").unwrap();
+        for (stored, fresh, is_stale, expected) in rows {
+            let (stored, fresh) = (row(stored.0, stored.1), row(fresh.0, fresh.1));
+            let decoder = Decoder::new(deposits, Zone::UTC);
+            let (mut one, mut other) = (decoder.clone(), decoder);
+            let (stored, fresh) = (one.decode(stored.as_bytes()).unwrap(), other.decode(fresh.as_bytes()).unwrap());
+            let mut found = Found::default();
+            found.differs("a", &stored, &fresh, deposits, is_stale);
+            assert_eq!(found.unexpected_records == 1, expected, "{stored:?} {fresh:?}");
+        }
+        // Without a status, nothing tells whether a record may still change.
+        let accounts = schemas.get("accounts").unwrap();
+        let (stored, fresh) = (r#"{"id":"a","balance":1}"#, r#"{"id":"a","balance":2}"#);
+        let decoder = Decoder::new(accounts, Zone::UTC);
+        let (mut one, mut other) = (decoder.clone(), decoder);
+        let mut found = Found::default();
+        found.differs(
+            "a",
+            &one.decode(stored.as_bytes()).unwrap(),
+            &other.decode(fresh.as_bytes()).unwrap(),
+            accounts,
+            false,
+        );
+        assert_eq!((found.differ, found.unexpected_records), (1, 0));
+    }
+}
