@@ -8,7 +8,7 @@
 //!
 //! The law: the lake's side is the commits up to the head and nothing else, so that no cache can hide a difference; the API's
 //! side is a body that a sync would believe, decoded as a sync decodes it. What is in memory follows from the number of records
-//! (some 80 bytes each, and some 200 of one that differs), and never from their size.
+//! (some 80 bytes each, and some 250 of one that differs), and never from their size.
 //!
 //! Both sides move on. If another run commits meanwhile, both are read again; what has happened since the last sync is a
 //! difference like any other, and [`Difference::unexpected`] marks what that does not explain.
