@@ -93,10 +93,15 @@ pub struct StatusArgs {
 pub struct VerifyArgs {
     #[command(flatten)]
     settings: SettingsArgs,
+    #[arg(long, value_name = "URL", help = "Where the API is [default: https://api.lumetrade.com]")]
+    base_url: Option<String>,
     /// Look at the chain of commits and the sizes of objects, and read no rows
     #[arg(long)]
     pub quick: bool,
-    /// Print what was found as JSON, one line a resource and one for the run
+    /// Poll the API too, and compare what it says with the lake, value by value
+    #[arg(long)]
+    pub against_api: bool,
+    /// Print what was found as JSON, one line a resource, one a difference and one for the run
     #[arg(long)]
     pub json: bool,
 }
@@ -194,7 +199,7 @@ impl VerifyArgs {
     /// What the flags set.
     #[must_use]
     pub fn flags(&self) -> Flags {
-        self.settings.flags()
+        Flags { base_url: self.base_url.clone(), ..self.settings.flags() }
     }
 }
 

@@ -20,7 +20,7 @@
 //! | [`lake`] | the storage edge: commits, state, projection, and their verification |
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
-//! | [`sync`] | one run |
+//! | [`sync`] | one run; or what it would find, compared with the lake |
 //! | [`check`], [`status`], [`verify`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!

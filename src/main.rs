@@ -90,7 +90,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Sync(args) => sync(&args, &environment, &ambient).await,
         Command::Check(args) => check(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
-        Command::Verify(args) => verify(&args, &environment).await,
+        Command::Verify(args) => verify(&args, &environment, &ambient).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
@@ -124,9 +124,10 @@ async fn status(args: &StatusArgs, environment: &Environment) -> Result<u8, Erro
     Ok(0)
 }
 
-async fn verify(args: &VerifyArgs, environment: &Environment) -> Result<u8, Error> {
+async fn verify(args: &VerifyArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
-    let report = verify::run(&config, if args.quick { Depth::Quick } else { Depth::Full }).await?;
+    let depth = if args.quick { Depth::Quick } else { Depth::Full };
+    let report = verify::run(&config, depth, args.against_api.then_some(ambient)).await?;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     tell_failures(report.failures());
     Ok(report.exit_code())

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! record text ──▶ Decoder ──▶ Row ──▶ digest        (equal for rows that are equal by value)
+//!                    │         ├───▶ differences   (from another row, column by column)
 //!                    │         └───▶ Columns ──▶ RecordBatch
 //!                    └──▶ Refusal: malformed (the whole body is refused) or rejected (this record is quarantined)
 //! ```
@@ -10,6 +11,7 @@
 //! kept as text in `_extra`, or the record is rejected with a reason. No float occurs anywhere. All functions are pure.
 
 mod columns;
+mod compare;
 mod date_time;
 mod decimal;
 mod digest;
@@ -21,6 +23,7 @@ mod row;
 mod tests;
 
 pub use columns::{Columns, Operation, Stamp, flatten};
+pub use compare::{ColumnDifference, Values};
 pub use date_time::Zone;
 pub use digest::{Seed, key_hash};
 pub use personal::without_personal;

@@ -116,6 +116,12 @@ impl Tally {
     pub fn listed(&self) -> u64 {
         self.added + self.changed + self.unchanged + self.equal + self.stale + self.repeated + self.rejected
     }
+
+    /// Whether any of the missing could be one of those whose key cannot be read, or have come since the answer was true.
+    #[must_use]
+    pub fn hides_the_missing(&self) -> bool {
+        self.rejected_without_key > 0 || self.stale > 0
+    }
 }
 
 /// The diff while the body is read.

@@ -35,6 +35,7 @@ mod table_files;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod truth;
 mod verify;
 mod watched;
 mod wire;
@@ -54,4 +55,5 @@ pub use status::ResourceStatus;
 use store::Replacement;
 pub use store::{Creation, Store};
 pub use traffic::Traffic;
+pub use truth::Truth;
 pub use verify::{Depth, Figures, Finding, Law, Note, Verification};

@@ -109,13 +109,7 @@ pub async fn load_known(
     for record in known.records() {
         folded.push(record.map_err(|error| LakeError::spool(&error))?);
     }
-    for CommitObject { partition, key, .. } in commits {
-        let file = lake.store.fetch(&key, spool).await?;
-        for batch in parquet_file::read_batches(&key, file, None)? {
-            fold(&mut folded, &batch?, partition, resource, lake)
-                .ok_or_else(|| LakeError::damaged(&key, "holds rows that no commit of this resource has"))?;
-        }
-    }
+    fold_in(&mut folded, lake, resource, &commits, spool).await?;
     let known = folded.into_known(spool).map_err(|error| LakeError::spool(&error))?;
     Ok((known, true))
 }
@@ -213,6 +207,24 @@ impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> Read for StateBytes<I>
         self.taken += read;
         Ok(read)
     }
+}
+
+/// Folds the rows of these commits in, which follow what is known.
+pub(super) async fn fold_in(
+    known: &mut KnownMap,
+    lake: &Lake,
+    resource: &Resource,
+    commits: &[CommitObject],
+    spool: &Path,
+) -> Result<(), LakeError> {
+    for CommitObject { partition, key, .. } in commits {
+        let file = lake.store.fetch(key, spool).await?;
+        for batch in parquet_file::read_batches(key, file, None)? {
+            fold(known, &batch?, *partition, resource, lake)
+                .ok_or_else(|| LakeError::damaged(key, "holds rows that no commit of this resource has"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Folds one batch of a commit in; `None` if it is not one.

@@ -6,8 +6,12 @@
 //!
 //! One resource after the other; the failure of one does not stop the rest. A resource that loses a race to another run
 //! throws its observation away and polls again: a change is only ever taken against exactly what it follows.
+//!
+//! [`compare`] polls and reads as a run does, and writes nothing.
 
 mod ambient;
+mod comparison;
+mod drafting;
 mod observation;
 mod oddities;
 mod plan;
@@ -23,6 +27,8 @@ use std::{
 
 pub use ambient::Ambient;
 use chrono::TimeDelta;
+pub use comparison::{Comparison, Difference, DifferenceKind, compare};
+use drafting::Drafting;
 use observation::{Observation, Observed};
 use plan::Plan;
 pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
@@ -44,9 +50,6 @@ use crate::{
 
 /// Polls of one resource before a run that always comes second gives up.
 const ATTEMPTS_MAX: u32 = 3;
-/// Records missing from a list that was read page by page which are looked for one by one; where there are more, none is
-/// taken for removed.
-const MISSED_MAX: u64 = 100;
 /// Age at which a file that was being written is no living writer's any more.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 
@@ -97,7 +100,7 @@ struct ResourceSync<'a, S> {
 
 /// What a poll was answered with.
 enum Seen {
-    Records(Box<Observed>),
+    Records(Box<Observed<Drafting>>),
     /// The list is what it was at the last poll.
     Same,
     /// The API lacks the resource, and may.
@@ -122,24 +125,13 @@ impl<S: Source> ResourceSync<'_, S> {
                     tracing::warn!(resource = self.resource.name, "another run was quicker; polling again");
                 }
                 // Nothing of a poll that did not come to its end is used.
-                Err(error) if attempt < ATTEMPTS_MAX && self.is_torn(&error) => {
+                Err(error) if attempt < ATTEMPTS_MAX && is_torn(&error, self.polling()) => {
                     tracing::warn!(resource = self.resource.name, attempt, %error, "polling again");
                 }
                 Err(error) => return Err(error),
             }
         }
         Err(Error::Outrun { resource: self.resource.name.clone(), attempts: ATTEMPTS_MAX })
-    }
-
-    /// Whether an answer does not hold together and may do so when it is asked for again. What is read in several answers
-    /// may have changed between them.
-    fn is_torn(&self, error: &Error) -> bool {
-        let in_parts = self.polling().page_size.is_some() || self.polling().window.is_some();
-        match error {
-            Error::Api(error) => error.is_torn(),
-            Error::Duplicate { .. } => in_parts,
-            _ => false,
-        }
     }
 
     async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
@@ -200,7 +192,7 @@ impl<S: Source> ResourceSync<'_, S> {
             Answer::NotModified => return Ok(Seen::Same),
             Answer::Absent => return Ok(Seen::Nothing),
         };
-        let mut observation = Observation::new(decoder, self.lake.seed(), known, drafts, self.spool());
+        let mut observation = Observation::new(decoder, self.lake.seed(), known, Drafting::new(drafts), self.spool());
         singles.iter().try_for_each(|text| observation.push_single(text))?;
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
@@ -218,7 +210,7 @@ impl<S: Source> ResourceSync<'_, S> {
         }
         limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
         self.remove_missing(head, &mut observed).await?;
-        observed.drafts.ensure_table()?;
+        observed.sink.drafts.ensure_table()?;
         Ok(Seen::Records(Box::new(observed)))
     }
 
@@ -239,16 +231,6 @@ impl<S: Source> ResourceSync<'_, S> {
         Ok(given)
     }
 
-    /// Whether none of the records that are missing from a list that was read page by page is there all the same: it may
-    /// have moved to a page that had been read.
-    async fn have_gone(&self, head: &Head, missing: &[KnownRecord]) -> Result<bool, Error> {
-        if missing.len() as u64 > MISSED_MAX {
-            return Ok(false);
-        }
-        let missing = missing.iter().map(|record| (record.key, *record)).collect();
-        Ok(self.singles().ask(head, &missing).await? == Given::Texts(Vec::new()))
-    }
-
     fn singles(&self) -> Singles<'_, S> {
         let (source, lake, resource) = (self.source, self.lake, self.resource);
         Singles { source, lake, resource, decoder: self.decoder(), spool: self.spool() }
@@ -259,10 +241,9 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 
     /// Drafts a last row for each record that is missing, with the values it had.
-    async fn remove_missing(&self, head: &Head, observed: &mut Observed) -> Result<(), Error> {
+    async fn remove_missing(&self, head: &Head, observed: &mut Observed<Drafting>) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
-        // Any of the missing could be one of those whose key cannot be read, or have come since the answer was true.
-        let doubtful = (tally.rejected_without_key > 0 || tally.stale > 0) && !self.config.limits.accept_removals;
+        let doubtful = tally.hides_the_missing() && !self.config.limits.accept_removals;
         if tally.removed > 0 && doubtful {
             tracing::warn!(
                 resource = self.resource.name,
@@ -277,7 +258,7 @@ impl<S: Source> ResourceSync<'_, S> {
         }
         let missing = &observed.conclusion.missing;
         let paged = self.polling().page_size.is_some() && !self.config.limits.accept_removals;
-        if paged && !missing.is_empty() && !self.have_gone(head, missing).await? {
+        if paged && !missing.is_empty() && !self.singles().have_gone(head, missing).await? {
             tracing::warn!(
                 resource = self.resource.name,
                 missing = missing.len(),
@@ -293,7 +274,7 @@ impl<S: Source> ResourceSync<'_, S> {
         let partitions: HashSet<_> = missing.values().map(|record| record.partition).collect();
         let wanted: HashSet<_> = missing.keys().copied().collect();
         let batches = lake::last_rows(self.lake, self.resource, head, self.spool(), &partitions, &wanted).await?;
-        observed.drafts.begin_removals();
+        observed.sink.drafts.begin_removals();
         let mut drafted = 0;
         for batch in &batches {
             for index in 0..batch.num_rows() {
@@ -304,7 +285,7 @@ impl<S: Source> ResourceSync<'_, S> {
                 if row.digest(self.resource, self.lake.seed()) != record.digest {
                     continue;
                 }
-                observed.drafts.append(Operation::Removed, filed(record), &row, Effect::removed(record.open))?;
+                observed.sink.drafts.append(Operation::Removed, filed(record), &row, Effect::removed(record.open))?;
                 drafted += 1;
             }
         }
@@ -322,20 +303,19 @@ impl<S: Source> ResourceSync<'_, S> {
         log: &Log<'_>,
         projection: &Projection<'_>,
         mut head: Head,
-        observed: Observed,
+        observed: Observed<Drafting>,
         report: &mut ResourceReport,
     ) -> Result<Written, Error> {
         let Observed {
             poll,
             mut conclusion,
-            drafts,
+            sink: Drafting { drafts, oddities },
             body,
             etag,
             open_before,
             rebuilt,
             withheld,
             rejected,
-            oddities,
             since,
         } = observed;
         oddities.warn(&self.resource.name);
@@ -410,9 +390,20 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 }
 
+/// Whether an answer does not hold together and may do so when it is asked for again. What is read in several answers may
+/// have changed between them.
+fn is_torn(error: &Error, polling: &Polling) -> bool {
+    let in_parts = polling.page_size.is_some() || polling.window.is_some();
+    match error {
+        Error::Api(error) => error.is_torn(),
+        Error::Duplicate { .. } => in_parts,
+        _ => false,
+    }
+}
+
 /// What a part of a list leaves open: the quarantine tells of whole lists, and no record that is missing shows a server that
 /// has begun to paginate.
-fn doubt_of_part(observed: &Observed, limits: Limits) -> Option<&'static str> {
+fn doubt_of_part<S>(observed: &Observed<S>, limits: Limits) -> Option<&'static str> {
     if !observed.rejected.is_empty() {
         Some("records do not fit the schema")
     } else if limits.looks_like_a_page(observed.body.records) {

@@ -1,20 +1,17 @@
-//! One poll while it is read: each record is recognised, or decoded, classified and drafted.
+//! One poll while it is read: each record is recognised, or decoded, classified and, if it is not as known, given on.
 //!
-//! Nothing reaches the lake from here. Only a body that has been read to its end, and that the guards believe, is sealed.
+//! Nothing reaches the lake from here. Only a body that has been read to its end, and that the guards believe, is used.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::{ambient::PollStart, oddities::Oddities};
+use super::ambient::PollStart;
 use crate::{
-    decode::{Decoder, Operation, Refusal, Rejection, Row, Seed, key_hash, without_personal},
+    decode::{Decoder, Refusal, Rejection, Row, Seed, key_hash, without_personal},
     diff::{Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
-    lake::{
-        Drafts, Effect, LakeError, Quarantined,
-        defect::{Defect, has},
-    },
+    lake::{LakeError, Quarantined},
     record::{Body, MalformedBody, RecordSlice, Splitter},
     schema::Resource,
 };
@@ -26,18 +23,28 @@ const BEGINNING_BYTES: usize = 256;
 /// Members that give a page of a list away.
 const PAGE_MEMBERS: [&str; 3] = ["content", "data", "page"];
 
+/// Takes the versions of records that are not as they were known.
+pub(super) trait Sink {
+    /// Where a record that is seen for the first time is filed.
+    fn file(&self, event_time: Option<i64>) -> Filed;
+
+    /// Takes a version that is added, changed or stale: its row, and the text that this was read from.
+    fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, text: &[u8]) -> Result<(), LakeError>;
+}
+
 /// A poll that is being read.
-pub(super) struct Observation<'r> {
+pub(super) struct Observation<'r, S> {
     splitter: Splitter,
     beginning: Vec<u8>,
-    reader: RecordReader<'r>,
+    reader: RecordReader<'r, S>,
 }
 
 /// A poll that was read to its end.
-pub(super) struct Observed {
+pub(super) struct Observed<S> {
     pub poll: PollStart,
     pub conclusion: Conclusion,
-    pub drafts: Drafts,
+    /// What has taken all that is not as known.
+    pub sink: S,
     pub body: Body,
     pub etag: Option<String>,
     /// Records that were expected to change, before the poll.
@@ -47,35 +54,32 @@ pub(super) struct Observed {
     /// Missing records that are not taken for removed.
     pub withheld: u64,
     pub rejected: Vec<(Rejection, Quarantined)>,
-    pub oddities: Oddities,
     /// From when on the list was asked for, if not for the whole of it.
     pub since: Option<DateTime<Utc>>,
 }
 
-struct RecordReader<'r> {
+struct RecordReader<'r, S> {
     resource: &'r Resource,
     decoder: Decoder<'r>,
     seed: Seed,
     open_before: u64,
     diff: Diff,
-    drafts: Drafts,
+    sink: S,
     rejected: Vec<(Rejection, Quarantined)>,
     rejected_bytes: usize,
-    oddities: Oddities,
 }
 
-impl<'r> Observation<'r> {
-    pub(super) fn new(decoder: Decoder<'r>, seed: Seed, known: Known, drafts: Drafts, spool: &Path) -> Self {
+impl<'r, S: Sink> Observation<'r, S> {
+    pub(super) fn new(decoder: Decoder<'r>, seed: Seed, known: Known, sink: S, spool: &Path) -> Self {
         let reader = RecordReader {
             resource: decoder.resource(),
             decoder,
             seed,
             open_before: known.open(),
             diff: Diff::new(known, spool),
-            drafts,
+            sink,
             rejected: Vec::new(),
             rejected_bytes: 0,
-            oddities: Oddities::default(),
         };
         Self { splitter: Splitter::new(seed.0), beginning: Vec::new(), reader }
     }
@@ -96,21 +100,20 @@ impl<'r> Observation<'r> {
         Ok(splitter.finish().map(drop)?)
     }
 
-    pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed, Error> {
+    pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed<S>, Error> {
         let body = self.splitter.finish()?;
         self.reader.place()?;
-        let RecordReader { open_before, diff, drafts, rejected, oddities, .. } = self.reader;
+        let RecordReader { open_before, diff, sink, rejected, .. } = self.reader;
         Ok(Observed {
             poll,
             conclusion: diff.conclude().map_err(|error| LakeError::spool(&error))?,
-            drafts,
+            sink,
             body,
             etag,
             open_before,
             rebuilt,
             withheld: 0,
             rejected,
-            oddities,
             since: None,
         })
     }
@@ -126,7 +129,7 @@ impl<'r> Observation<'r> {
     }
 }
 
-impl Observed {
+impl<S> Observed<S> {
     /// A guard's refusal, with what it takes to understand it.
     pub(super) fn refuse(&self, refusal: GuardRefusal) -> Error {
         match (&refusal, self.rejected.first()) {
@@ -136,7 +139,7 @@ impl Observed {
     }
 }
 
-impl RecordReader<'_> {
+impl<S: Sink> RecordReader<'_, S> {
     fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), Error> {
         if self.diff.recognize(slice.element).map_err(|error| LakeError::spool(&error))? {
             return Ok(());
@@ -159,49 +162,24 @@ impl RecordReader<'_> {
             last_change: row.last_change(self.resource),
             open: row.is_open(self.resource),
         };
-        let drafts = &self.drafts;
-        let verdict = self.diff.classify(sighting, slice, || drafts.file(event_time));
-        let verdict = verdict.map_err(|error| self.explain(error))?;
-        self.draft_as(verdict, row)
+        let sink = &self.sink;
+        let verdict = self.diff.classify(sighting, slice, || sink.file(event_time));
+        match verdict.map_err(|error| self.explain(error))? {
+            Verdict::Unchanged | Verdict::Waits => Ok(()),
+            verdict => Ok(self.sink.take(self.resource, verdict, row, slice.text)?),
+        }
     }
 
-    /// Drafts the records that had to wait for their verdicts.
+    /// Gives on the records that had to wait for their verdicts.
     fn place(&mut self) -> Result<(), Error> {
         let placed = self.diff.place().map_err(|error| self.explain(error))?;
         for record in &placed {
             let text = self.diff.text(record).map_err(|error| LakeError::spool(&error))?;
             let row = self.decoder.decode(&text);
             let row = row.map_err(|refusal| Error::Bug(format!("a record that was decoded cannot be: {refusal}")))?;
-            self.draft_as(record.verdict, &row)?;
+            self.sink.take(self.resource, record.verdict, &row, &text)?;
         }
         Ok(())
-    }
-
-    fn draft_as(&mut self, verdict: Verdict, row: &Row<'_>) -> Result<(), Error> {
-        let (open, event_time) = (row.is_open(self.resource), row.event_time(self.resource));
-        match verdict {
-            Verdict::Unchanged | Verdict::Waits => Ok(()),
-            Verdict::Stale => {
-                self.oddities.note_stale(row, self.resource);
-                Ok(())
-            }
-            Verdict::Added(filed) => {
-                self.draft(Operation::Added, filed, row, Effect { known: 1, open: i64::from(open), event_time })
-            }
-            Verdict::Changed(mut filed) => {
-                self.oddities.compare(row, filed, self.resource);
-                if has(Defect::MovesRecords) {
-                    filed.partition = self.drafts.file(event_time).partition;
-                }
-                let effect = Effect { known: 0, open: i64::from(open) - i64::from(filed.was_open), event_time };
-                self.draft(Operation::Changed, filed, row, effect)
-            }
-        }
-    }
-
-    fn draft(&mut self, operation: Operation, filed: Filed, row: &Row<'_>, effect: Effect) -> Result<(), Error> {
-        self.oddities.look_at(row, self.resource);
-        Ok(self.drafts.append(operation, filed, row, effect)?)
     }
 
     fn explain(&mut self, error: DiffError) -> Error {

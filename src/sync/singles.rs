@@ -19,6 +19,10 @@ use crate::{
     schema::Resource,
 };
 
+/// Records missing from a list that was read page by page which are looked for one by one; where there are more, none is
+/// taken for removed.
+const MISSED_MAX: usize = 100;
+
 /// Asks for records of one resource.
 pub(super) struct Singles<'a, S> {
     pub source: &'a S,
@@ -57,6 +61,16 @@ impl<S: Source> Singles<'_, S> {
             }
         }
         Ok(Given::Texts(texts))
+    }
+
+    /// Whether none of the records that are missing from a list that was read page by page is there all the same: it may
+    /// have moved to a page that had been read.
+    pub(super) async fn have_gone(&mut self, head: &Head, missing: &[KnownRecord]) -> Result<bool, Error> {
+        if missing.len() > MISSED_MAX {
+            return Ok(false);
+        }
+        let missing = missing.iter().map(|record| (record.key, *record)).collect();
+        Ok(self.ask(head, &missing).await? == Given::Texts(Vec::new()))
     }
 
     async fn last_rows(&self, head: &Head, records: &HashMap<u128, KnownRecord>) -> Result<Vec<RecordBatch>, Error> {

@@ -1,5 +1,6 @@
 //! What the commands print, and the codes they end with.
 
+mod against_api;
 mod api_errors;
 mod check;
 mod ddl;

@@ -314,7 +314,7 @@ const PAYLOAD: [Fault; 20] = [
         "0",
         &[
             Test(HOSTILE, "texts_of_others_are_data_and_part_of_no_path"),
-            Test("src/verify.rs", "what_the_api_wrote_cannot_steer_a_terminal_or_begin_a_line"),
+            Test("src/verify/mod.rs", "what_the_api_wrote_cannot_steer_a_terminal_or_begin_a_line"),
         ],
     ),
     Fault(

@@ -15,8 +15,8 @@ use std::{
 use crate::support::{
     api::ScriptedApi,
     duckdb::DuckDb,
-    lake::Lake,
-    program::{Ended, Sync, behind, executable, program_without_credentials, run},
+    lake::{Lake, assert_untouched},
+    program::{Ended, Sync, behind, executable, program, program_without_credentials, run},
     strace::{Fault, Point, Tracer, can_mount},
     tiny::{self, RESOURCES, Time},
     verified::assert_verified,
@@ -129,35 +129,59 @@ fn as_another(command: &Command) -> Command {
     behind(["setpriv"].into_iter().chain(ids), command)
 }
 
+/// A folder in which nobody may write, until this is dropped; everybody may enter and read everything.
+struct ReadOnly {
+    folder: PathBuf,
+    /// The program, which may be where only its owner goes.
+    ours: PathBuf,
+    modes: Vec<(PathBuf, u32)>,
+}
+
+impl ReadOnly {
+    fn of(lake: &Lake) -> Self {
+        let (folder, ours) = (lake.folder().to_owned(), lake.folder().join("program"));
+        fs::copy(executable(), &ours).unwrap();
+        let all = tree(&folder);
+        let modes = all.iter().map(|path| (path.clone(), mode(path))).collect();
+        for path in all.iter().rev() {
+            let mode = if path.is_dir() || *path == ours { 0o555 } else { 0o444 };
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        Self { folder, ours, modes }
+    }
+
+    /// Runs a command here as somebody who may only read.
+    fn run(&self, usual: &Command) -> Ended {
+        let mut command = Command::new(&self.ours);
+        command.args(usual.get_args()).env_clear().current_dir(&self.folder).env("TMPDIR", std::env::temp_dir());
+        usual.get_envs().filter(|(name, _)| *name != OsStr::new("TMPDIR")).for_each(|(name, value)| {
+            command.env(name, value.unwrap_or_default());
+        });
+        run(&mut as_another(&command))
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        for (path, mode) in &self.modes {
+            fs::set_permissions(path, Permissions::from_mode(*mode)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_folder_that_may_not_be_written_to_is_named_with_what_to_do() {
     let (lake, api) = (Lake::new(), api(Time::Before));
     assert_eq!(run(&mut sync(&lake, &api)).code, Some(0));
     tiny::serve(&api, Time::After);
-    // Nobody may enter and read everything, the program too, which may be where only its owner goes.
-    let (folder, ours) = (lake.folder().to_owned(), lake.folder().join("program"));
-    fs::copy(executable(), &ours).unwrap();
-    let mut command = Command::new(&ours);
-    let usual = sync(&lake, &api);
-    command.args(usual.get_args()).env_clear().current_dir(&folder).env("TMPDIR", std::env::temp_dir());
-    usual.get_envs().filter(|(name, _)| *name != OsStr::new("TMPDIR")).for_each(|(name, value)| {
-        command.env(name, value.unwrap_or_default());
-    });
-    let all = tree(&folder);
-    let before: Vec<(PathBuf, u32)> = all.iter().map(|path| (path.clone(), mode(path))).collect();
-    for path in all.iter().rev() {
-        fs::set_permissions(path, Permissions::from_mode(if path.is_dir() || *path == ours { 0o555 } else { 0o444 }))
-            .unwrap();
-    }
+    let read_only = ReadOnly::of(&lake);
     let contents = lake.contents();
-    let refused = run(&mut as_another(&command));
+    let refused = read_only.run(&sync(&lake, &api));
     assert_eq!(lake.contents(), contents);
     // Not to be read at all is told as well.
     fs::set_permissions(lake.path(), Permissions::from_mode(0o000)).unwrap();
-    let hidden = run(&mut as_another(&command));
-    for (path, mode) in before {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    }
+    let hidden = read_only.run(&sync(&lake, &api));
+    drop(read_only);
     for (what, ended) in [("not to be written to", refused), ("not to be entered", hidden)] {
         assert_eq!(ended.code, Some(77), "{what}: {ended:?}");
         assert!(ended.stderr.contains(lake.path().to_str().unwrap()), "{what}: {}", ended.stderr);
@@ -165,6 +189,26 @@ fn a_folder_that_may_not_be_written_to_is_named_with_what_to_do() {
     }
     assert_eq!(run(&mut sync(&lake, &api)).code, Some(0));
     assert_holds(&lake, Time::After, "writable again");
+}
+
+#[test]
+fn a_lake_that_may_only_be_read_is_compared_with_the_api() {
+    let (lake, api) = (Lake::new(), api(Time::Before));
+    assert_eq!(run(&mut sync(&lake, &api)).code, Some(0));
+    let mut verify = program(lake.folder());
+    verify.args(["verify", "--against-api", "--base-url", &api.url(), "--lake"]).arg(lake.path());
+    verify.args(RESOURCES.iter().flat_map(|(resource, _)| ["--resource", resource]));
+    let (equal, differs, before) = {
+        let read_only = ReadOnly::of(&lake);
+        let (before, equal) = (lake.listing(), read_only.run(&verify));
+        tiny::serve(&api, Time::After);
+        let differs = read_only.run(&verify);
+        assert_untouched(&before, &lake.listing(), "a comparison");
+        (equal, differs, before)
+    };
+    assert!(!before.is_empty());
+    assert_eq!(equal.code, Some(0), "{equal:?}");
+    assert_eq!(differs.code, Some(65), "{differs:?}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Verified {
     pub ended: Ended,
     /// Each resource's line.
     pub resources: BTreeMap<String, Value>,
+    /// The lines of differences from the API.
+    pub differences: Vec<Value>,
     /// The line of the run.
     pub run: Value,
 }
@@ -40,16 +42,17 @@ impl Verified {
 
     /// What a command that has ended has told.
     pub fn told(ended: Ended) -> Self {
-        let mut resources = BTreeMap::new();
+        let (mut resources, mut differences) = (BTreeMap::new(), Vec::new());
         let mut of_run = Value::Null;
         for line in ended.stdout.lines() {
             let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            match line["resource"].as_str() {
-                Some(resource) => drop(resources.insert(resource.to_owned(), line)),
-                None => of_run = line["run"].clone(),
+            match (line["resource"].as_str(), line.get("difference")) {
+                (Some(resource), _) => drop(resources.insert(resource.to_owned(), line)),
+                (None, Some(difference)) => differences.push(difference.clone()),
+                (None, None) => of_run = line["run"].clone(),
             }
         }
-        Self { ended, resources, run: of_run }
+        Self { ended, resources, differences, run: of_run }
     }
 
     /// All findings.
@@ -61,6 +64,12 @@ impl Verified {
     /// The keys of all notes.
     pub fn notes(&self) -> Vec<&str> {
         self.listed("notes").map(|note| note["key"].as_str().unwrap()).collect()
+    }
+
+    /// A figure of a resource's comparison with the API.
+    pub fn compared(&self, resource: &str, name: &str) -> u64 {
+        let figure = &self.resources[resource]["against_api"][name];
+        figure.as_u64().unwrap_or_else(|| panic!("{resource} has no {name}: {}", self.ended.stderr))
     }
 
     /// A figure of a resource's line.

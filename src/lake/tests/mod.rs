@@ -11,7 +11,7 @@ mod verify;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use arrow_array::cast::AsArray;
+use arrow_array::{RecordBatch, cast::AsArray};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::memory::InMemory;
@@ -19,11 +19,11 @@ use object_store::memory::InMemory;
 use self::faulty::{Fault, FaultyStore};
 use super::{
     Commit, CommitKind, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection,
-    Quarantine, Quarantined, SealedDiff, Store, commits::read_commit, fold::Fold, last_rows, layout::Layout,
+    Quarantine, Quarantined, SealedDiff, Store, Truth, commits::read_commit, fold::Fold, last_rows, layout::Layout,
     load_known, parquet_file, save_known,
 };
 use crate::{
-    decode::{Decoder, Operation, Zone, key_hash},
+    decode::{Cell, Decoder, Operation, Row, Zone, key_hash},
     diff::{Filed, Known, KnownRecord},
     record::Body,
     schema::{EventPartition, Granularity, Resource, Schemas},
@@ -261,6 +261,38 @@ async fn known_records_are_the_same_from_the_cache_and_from_the_log() {
     }
     assert_eq!((with_cache.present(), with_cache.open(), with_cache.count()), (2, 2, 3));
     assert!(all(&with_cache).iter().all(|record| record.first_seen_at == 7));
+}
+
+#[tokio::test]
+async fn the_truth_is_that_of_the_commits_up_to_a_head_whatever_a_cache_says() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    let first = writer.commit("p1", &[(Added, 0, "a", 1), (Added, 1, "b", 1)]).await;
+    let earlier = all(&writer.known(&first).await);
+    let head = writer.commit("p2", &[(Changed, 0, "a", 2), (Added, 2, "c", 1), (Removed, 1, "b", 1)]).await;
+    let later = all(&writer.known(&head).await);
+    // A cache that is whole, and of the head, and tells what was before.
+    save_known(&lake, &writer.decoder(), &head, earlier.clone().into_iter().map(Ok)).await.unwrap();
+    assert_eq!(all(&writer.known(&head).await), earlier);
+    for (head, records, rows) in
+        [(&Head::default(), &vec![], vec![]), (&first, &earlier, vec![1, 1]), (&head, &later, vec![2, 1])]
+    {
+        let truth = Truth::up_to(head, &lake, &writer.deposits, &spool()).await.unwrap();
+        assert_eq!(&all(&truth.known().await.unwrap()), records);
+        let wanted = records.iter().map(|record| record.key).collect();
+        let mut amounts = Vec::new();
+        let each = |batch: &RecordBatch| {
+            for row in 0..batch.num_rows() {
+                let Cell::Decimal(amount) = Row::read(batch, row, &writer.deposits).cells[2] else {
+                    panic!("no amount")
+                };
+                amounts.push(amount / 10_i128.pow(18));
+            }
+            Ok(())
+        };
+        truth.last_rows(&wanted, each).await.unwrap();
+        assert_eq!(amounts, rows, "as of {}", head.seq);
+    }
 }
 
 fn all(known: &Known) -> Vec<KnownRecord> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Place, World};
 use crate::support::{
     duckdb::DuckDb,
-    program::{Synced, program_on, run},
+    program::{KEY, SECRET, Synced, program_on, run},
     s3::{
         Options, REGION, S3,
         bucket::Verb,
@@ -122,6 +122,25 @@ fn with_the_readers_policy_alone_nothing_can_be_written() {
     let synced = world.sync(&place).run();
     assert_eq!(synced.ended.code, Some(77), "{}", synced.ended.stderr);
     assert_eq!(place.s3.contents(), before);
+}
+
+#[test]
+fn a_comparison_with_the_api_only_reads_the_bucket() {
+    let world = World::new();
+    let place = world.place();
+    let (before, asked) = (place.s3.contents(), place.s3.seen().len());
+    let compare = || {
+        let mut verify = program_on(&place.s3.location(), place.folder.path(), "verify");
+        verify.args(["--against-api", "--base-url", &world.api.url(), "--resource", "withdrawals"]);
+        run(verify.env("LUMETRADE_API_KEY", KEY).env("LUMETRADE_API_SECRET", SECRET))
+    };
+    let differs = compare();
+    assert_eq!(differs.code, Some(65), "{}", differs.stderr);
+    let writes: Vec<_> = place.s3.seen().split_off(asked).into_iter().filter(|seen| seen.verb.writes()).collect();
+    assert!(writes.is_empty() && place.s3.contents() == before, "{writes:?}");
+    world.sync(&place).succeed();
+    let equal = compare();
+    assert_eq!(equal.code, Some(0), "{}{}", equal.stdout, equal.stderr);
 }
 
 #[test]

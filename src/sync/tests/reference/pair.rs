@@ -16,6 +16,7 @@ use crate::{
     schema::{Granularity, Resource, Schemas},
     sync::{
         ambient::PollStart,
+        drafting::Drafting,
         observation::{Observation, Observed},
     },
 };
@@ -88,7 +89,7 @@ impl<'g> Pair<'g> {
                 agree("bytes and records", &(observed.body.bytes, observed.body.records), &sizes_of(body, &findings))?;
                 agree(
                     "drafted rows",
-                    &drafted(observed.drafts, observed.body)?,
+                    &drafted(observed.sink.drafts, observed.body)?,
                     &(findings.added, findings.changed, 0),
                 )?;
                 self.keep(observed.conclusion, &findings, after, habits)?;
@@ -102,11 +103,17 @@ impl<'g> Pair<'g> {
     }
 
     /// The fast way. What is no verdict on the body is an error of its own.
-    fn observe(&self, body: &[u8], sizes: &[usize], poll: PollStart) -> Result<Result<Observed, Error>, String> {
+    fn observe(
+        &self,
+        body: &[u8],
+        sizes: &[usize],
+        poll: PollStart,
+    ) -> Result<Result<Observed<Drafting>, Error>, String> {
         let lake = &self.ground.lake;
         let drafts = Drafts::new(lake, self.resource, self.head.clone(), &spool(), &poll.id, poll.observed_at);
         let drafts = drafts.map_err(|error| error.to_string())?;
-        let mut observation = Observation::new(self.decoder(), lake.seed(), self.load()?, drafts, &spool());
+        let mut observation =
+            Observation::new(self.decoder(), lake.seed(), self.load()?, Drafting::new(drafts), &spool());
         let (mut rest, mut sizes) = (body, sizes.iter().cycle());
         while !rest.is_empty() {
             let size = sizes.next().map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
@@ -201,9 +208,9 @@ fn drafted(drafts: Drafts, body: Body) -> Result<(u64, u64, u64), String> {
 }
 
 /// What the fast way found, in the plain one's terms.
-fn figures(observed: &Observed) -> Result<Findings, String> {
+fn figures(observed: &Observed<Drafting>) -> Result<Findings, String> {
     let tally = observed.conclusion.tally;
-    agree("older versions", &observed.oddities.stale.count, &tally.stale)?;
+    agree("older versions", &observed.sink.oddities.stale.count, &tally.stale)?;
     agree("missing", &(observed.conclusion.missing.len() as u64), &tally.removed)?;
     Ok(Findings {
         added: tally.added,
@@ -216,8 +223,8 @@ fn figures(observed: &Observed) -> Result<Findings, String> {
         present_before: observed.conclusion.present_before,
         open_before: observed.open_before,
         quarantined: observed.rejected.iter().map(|(_, record)| record.text.clone()).collect(),
-        undocumented: observed.oddities.undocumented.clone(),
-        regressed: observed.oddities.regressed.count,
+        undocumented: observed.sink.oddities.undocumented.clone(),
+        regressed: observed.sink.oddities.regressed.count,
         stale: tally.stale,
     })
 }

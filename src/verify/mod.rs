@@ -1,18 +1,23 @@
-//! Whether the lake is what its laws say: a table for people, or one line of JSON a resource and one for the run.
+//! Whether the lake is what its laws say, and if it is asked for, what the API says: a table for people, or one line of JSON a
+//! resource, one a difference and one for the run.
 //!
-//! What is wrong is data, and goes to standard output. Only what keeps the lake from being read is a failure; the other
-//! resources are verified all the same.
+//! What is wrong or different is data, and goes to standard output. Only what keeps the lake from being read, or the API from
+//! being asked, is a failure; the other resources are verified all the same.
+
+mod against_api;
 
 use std::fmt::{self, Display, Write};
 
 use serde::Serialize;
 
 use crate::{
+    api::Client,
     config::Config,
     decode::Decoder,
     error::{Error, Kind},
-    lake::{Depth, Lake, LakeError, Store, Verification},
-    sync::Failure,
+    lake::{Depth, Lake, LakeError, Note, Store, Verification},
+    schema::Resource,
+    sync::{self, Ambient, Comparison, Failure},
 };
 
 /// Findings of one resource that the table for people lists.
@@ -35,16 +40,24 @@ pub struct Verified {
     /// What was found.
     #[serde(flatten)]
     pub verification: Verification,
+    /// Where it was compared with the API, what came of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against_api: Option<Comparison>,
     /// Why it was not looked at to the end.
     pub failure: Option<Failure>,
 }
 
-/// Verifies the resources of the settings. Nothing is written, and the API is not asked.
+/// Verifies the resources of the settings, and compares them with the API if that is asked for. Nothing is written.
 ///
 /// # Errors
 ///
-/// If there is no lake, or it cannot be opened. What is wrong with it is in the report.
-pub async fn run(config: &Config, depth: Depth) -> Result<Report, Error> {
+/// If there is no lake, it cannot be opened, or the API is to be asked and there are no credentials. What is wrong with the
+/// lake is in the report.
+pub async fn run(config: &Config, depth: Depth, against_api: Option<&Ambient>) -> Result<Report, Error> {
+    let client = |ambient: &Ambient| -> Result<Client, Error> {
+        Ok(Client::new(config.connection.clone(), &config.credentials()?, ambient.random() as u64)?)
+    };
+    let api = against_api.map(|ambient| Ok::<_, Error>((ambient, client(ambient)?))).transpose()?;
     let store = Store::open(&config.lake, &config.s3, false)?;
     store.refuse_links().await?;
     let lake = Lake::open(store).await?;
@@ -60,23 +73,50 @@ pub async fn run(config: &Config, depth: Depth) -> Result<Report, Error> {
         true => lake.verify_folders(&config.resources, &mut verification).await,
         false => Ok(()),
     };
-    Ok(Report { depth, resources, folders: Verified::of(verification, result) })
+    let folders = Verified::of(verification, result);
+    if let Some((ambient, client)) = &api {
+        for (verified, resource) in resources.iter_mut().zip(&config.resources) {
+            verified.compare(config, ambient, client, &lake, resource).await;
+        }
+    }
+    Ok(Report { depth, resources, folders })
 }
 
 impl Verified {
     fn of(verification: Verification, result: Result<(), LakeError>) -> Self {
         let state = "nothing was written, and what could not be read was not verified";
-        Self { verification, failure: result.err().map(|error| Failure::of(&error.into(), state.to_owned())) }
+        let failure = result.err().map(|error| Failure::of(&error.into(), state.to_owned()));
+        Self { verification, against_api: None, failure }
+    }
+
+    /// Compares the resource with the API, if it was found to be whole: of one that is not, nobody could tell what it says.
+    async fn compare(&mut self, config: &Config, ambient: &Ambient, client: &Client, lake: &Lake, resource: &Resource) {
+        if self.failure.is_some() {
+            return;
+        }
+        if self.verification.found > 0 {
+            let text = "was not compared with the API: first it has to be whole".to_owned();
+            return self.verification.notes.push(Note { key: format!("changes/{}", resource.name), text });
+        }
+        match sync::compare(config, ambient, client, lake, resource).await {
+            Ok(comparison) => self.against_api = Some(comparison),
+            Err(error) => {
+                let state = "nothing was written, and the resource was not compared with the API";
+                self.failure = Some(Failure::of(&error, state.to_owned()));
+            }
+        }
     }
 
     fn kind(&self) -> Option<Kind> {
         let found = (self.verification.found > 0).then_some(Kind::Damaged);
-        Kind::gravest(found.into_iter().chain(self.failure.as_ref().map(Failure::kind)))
+        let differs = self.against_api.as_ref().filter(|comparison| !comparison.is_equal()).map(|_| Kind::Data);
+        Kind::gravest(found.into_iter().chain(differs).chain(self.failure.as_ref().map(Failure::kind)))
     }
 }
 
 impl Report {
-    /// The exit code: 76 if anything was found, else that of the gravest failure, 0 if there is none.
+    /// The exit code: 76 if anything was found, else that of the gravest failure, or 65 if the API differs; 0 if there is
+    /// nothing of that kind.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         Kind::gravest(self.all().filter_map(Verified::kind)).map_or(0, Kind::exit_code)
@@ -90,7 +130,7 @@ impl Report {
         })
     }
 
-    /// One line of JSON a resource, then one for the run.
+    /// One line of JSON a resource, each with a line for each of its differences behind it, then one for the run.
     ///
     /// # Errors
     ///
@@ -101,9 +141,13 @@ impl Report {
         for resource in &self.resources {
             lines.push_str(&serde_json::to_string(resource).map_err(bug)?);
             lines.push('\n');
+            if let Some(comparison) = &resource.against_api {
+                let name = &resource.verification.resource;
+                lines.push_str(&against_api::json_lines(name, comparison).map_err(bug)?);
+            }
         }
-        let Verified { verification, failure } = &self.folders;
-        let run = serde_json::json!({
+        let Verified { verification, failure, .. } = &self.folders;
+        let mut run = serde_json::json!({
             "run": {
                 "exit_code": self.exit_code(),
                 "quick": self.depth == Depth::Quick,
@@ -117,9 +161,19 @@ impl Report {
                 "failure": failure,
             }
         });
+        if let Some(sum) = against_api::sum(&self.compared()) {
+            run["run"]["against_api"] = serde_json::to_value(sum).map_err(bug)?;
+        }
         lines.push_str(&run.to_string());
         lines.push('\n');
         Ok(lines)
+    }
+
+    /// The resources that were compared with the API, with their names.
+    fn compared<'r>(&'r self) -> Vec<(&'r str, &'r Comparison)> {
+        let compared =
+            |resource: &'r Verified| Some((resource.verification.resource.as_str(), resource.against_api.as_ref()?));
+        self.resources.iter().filter_map(compared).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Verified> {
@@ -173,18 +227,21 @@ impl Display for Report {
             Depth::Quick => "looked at quickly: no row was read, and a bit that has flipped is not seen",
         };
         let s = if found == 1 { "" } else { "s" };
-        writeln!(f, "{found} finding{s} in {commits} commits with {rows} rows; {how}")
+        writeln!(f, "{found} finding{s} in {commits} commits with {rows} rows; {how}")?;
+        against_api::tell(&self.compared(), f)
     }
 }
 
-/// Findings and notes, one a line. Part of them may be the API's own text, so nothing in it may steer a terminal or begin
-/// a line.
+/// A line, part of which may be the API's own text: nothing in it may steer a terminal or begin another line.
+fn line(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut printable = text.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign });
+    printable.try_for_each(|sign| f.write_char(sign))?;
+    f.write_char('\n')
+}
+
+/// Findings and notes, one a line.
 fn tell(verification: &Verification, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut line = |text: String| {
-        let mut printable = text.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign });
-        printable.try_for_each(|sign| f.write_char(sign))?;
-        f.write_char('\n')
-    };
+    let mut line = |text: String| line(&text, f);
     for finding in verification.findings.iter().take(FINDINGS_TOLD_MAX) {
         line(format!("finding: {}: {}: {}", finding.law.name(), finding.key, finding.problem))?;
     }
