@@ -20,7 +20,7 @@
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run |
-//! | [`check`], [`status`], [`verify`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`check`], [`status`], [`verify`], [`reconcile`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
@@ -34,6 +34,7 @@ pub mod demo;
 pub mod diff;
 pub mod error;
 pub mod lake;
+pub mod reconcile;
 pub mod record;
 pub mod redact;
 pub mod sandbox;

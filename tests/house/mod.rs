@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 8] = [
     &["config"],
     &["error"],
     &["sync"],
-    &["check", "cli", "demo", "status", "telemetry", "verify"],
+    &["check", "cli", "demo", "reconcile", "status", "telemetry", "verify"],
     &["main"],
 ];
 
