@@ -88,7 +88,7 @@ impl<'s> Ledger<'s> {
         findings.found += self.findings.found;
         findings.kept.append(&mut self.findings.kept);
         for (resource, count) in self.healed {
-            let text = format!("{count} records had gone back to an earlier status, and have ended again since");
+            let text = format!("{count} had gone back to an earlier status, and ended again");
             self.notes.push((resource, text));
         }
         (lines, findings, self.notes)

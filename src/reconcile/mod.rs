@@ -88,7 +88,7 @@ pub async fn run(config: &Config) -> Result<Report, Error> {
         let resource = history.resource();
         let count = Quarantine::new(&lake, resource, &config.spool).count().await?;
         if count > 0 {
-            ledger.note(&resource.name, format!("{count} records are in quarantine: in no sum as they are listed now"));
+            ledger.note(&resource.name, format!("{count} in quarantine, and as listed now in no sum"));
         }
     }
     let heads = histories.iter().map(|history| (history.resource().name.clone(), history.head().seq));

@@ -120,7 +120,7 @@ impl<'l, 's: 'l> Trades<'l, 's> {
     /// Says what is to be said of all trades together.
     pub(super) fn conclude(self) {
         if self.without_fills > 0 {
-            let text = format!("{} have moved money and have no fills that could be compared", self.without_fills);
+            let text = format!("{} moved money without fills that could be compared", self.without_fills);
             self.ledger.note(TRADES, text);
         }
     }
