@@ -16,8 +16,9 @@
 //! What an amount is, and which statuses move money, the contract does not say: `config::Reconciling` does. The law: nothing is
 //! rounded, and what is not known (a sum beyond 128 bits, an amount that is missing) is told and not taken for nothing.
 //!
-//! The lake is read and nothing is written. What is held in memory: sums a currency, of each record of one partition some two
-//! hundred bytes and its fills' ids, and of every fill a hash of 16 bytes, since a fill may stand in any two trades.
+//! The lake is read and nothing is written. Held in memory are sums a currency, of each record of one partition a few hundred
+//! bytes with its fills' ids, of some open records their keys, and of every fill a hash of 16 bytes, since any two trades may
+//! have the same.
 
 mod accounts;
 mod books;

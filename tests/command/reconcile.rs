@@ -184,6 +184,17 @@ fn without_what_the_books_are_made_of_there_are_none() {
 }
 
 #[test]
+fn a_lake_that_is_damaged_has_no_books() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(34, 200));
+    Sync::new(&lake, &sandbox.url()).succeed();
+    let key = lake.files_below("changes/withdrawals").remove(3);
+    fs::write(lake.path().join(&key), "short").unwrap();
+    let ended = reconcile(&lake, &[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(76), ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&key), "{}", ended.stderr);
+}
+
+#[test]
 fn a_record_in_a_currency_without_an_account_and_one_in_quarantine_are_told() {
     let (lake, api) = (Lake::new(), ScriptedApi::without_records());
     let deposit = |id: &str, amount: &str| {
