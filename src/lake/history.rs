@@ -59,12 +59,12 @@ impl<'a> History<'a> {
     }
 
     /// The partitions that have commits, in their order.
-    pub fn partitions(&self) -> impl Iterator<Item = EventPartition> + use<> {
-        self.commits.keys().copied().collect::<Vec<_>>().into_iter()
+    pub fn partitions(&self) -> impl Iterator<Item = EventPartition> {
+        self.commits.keys().copied()
     }
 
-    /// Calls `each` with every version of the partition's records, in the order of their commits, in the columns of the schema as
-    /// it is: one that an object lacks is null.
+    /// Calls `each` with every version of the partition's records, none of which is without a key, in the order of their
+    /// commits, in the columns of the schema as it is: one that an object lacks is null.
     ///
     /// # Errors
     ///
@@ -87,7 +87,11 @@ impl<'a> History<'a> {
                 for index in 0..batch.num_rows() {
                     let stamp = Stamp::read(&batch, index)
                         .ok_or_else(|| LakeError::damaged(&key, "holds a row without its system columns"))?;
-                    each(&Row::read(&batch, index, self.resource), stamp);
+                    let row = Row::read(&batch, index, self.resource);
+                    if row.key(self.resource).is_none() {
+                        return Err(LakeError::damaged(&key, "holds a row without a key"));
+                    }
+                    each(&row, stamp);
                 }
             }
         }

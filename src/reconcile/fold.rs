@@ -43,7 +43,7 @@ impl<K> Default for Records<K> {
 }
 
 impl<K: Default> Records<K> {
-    /// Takes a version of a record. Each that was committed has a key.
+    /// Takes a version of a record, which has a key.
     pub(super) fn take(&mut self, fold: &mut impl Fold<Kept = K>, row: &Row<'_>, stamp: Stamp<'_>) {
         let Some((_, key)) = row.key(fold.resource()) else { return };
         match self.0.get_mut(key) {
