@@ -34,6 +34,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Hold the whole lake to its laws and say what is wrong and where; nothing is written
     Verify(VerifyArgs),
+    /// Reckon what each account should hold from all deposits, withdrawals and trades, and say what does not add up
+    Reconcile(ReconcileArgs),
     /// Print what gives a database, or dbt, the lake's tables
     Ddl(DdlArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
@@ -133,17 +135,33 @@ pub enum Database {
     Dbt,
 }
 
+/// Flags of `reconcile`. It needs all resources that move money, so none can be picked.
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print the books as JSON, one line a currency, one a finding, and one for the run
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Args)]
 struct SettingsArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Only this resource; may be given more than once
+    #[arg(long = "resource", value_name = "NAME")]
+    resources: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct PlaceArgs {
     /// The settings file [default: lumetrade-export.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the lake is: a folder, or s3://bucket/prefix [default: ./lake]
     #[arg(long, value_name = "URL")]
     lake: Option<String>,
-    /// Only this resource; may be given more than once
-    #[arg(long = "resource", value_name = "NAME")]
-    resources: Vec<String>,
     /// A folder with schemas of your own
     #[arg(long, value_name = "FOLDER")]
     schemas: Option<PathBuf>,
@@ -211,13 +229,26 @@ impl DdlArgs {
     }
 }
 
+impl ReconcileArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.place.flags()
+    }
+}
+
 impl SettingsArgs {
+    fn flags(&self) -> Flags {
+        Flags { resources: self.resources.clone(), ..self.place.flags() }
+    }
+}
+
+impl PlaceArgs {
     fn flags(&self) -> Flags {
         Flags {
             config: self.config.clone(),
             lake: self.lake.clone(),
             schemas: self.schemas.clone(),
-            resources: self.resources.clone(),
             ..Flags::default()
         }
     }

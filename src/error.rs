@@ -74,6 +74,14 @@ pub enum Error {
         /// Polls made.
         attempts: u32,
     },
+    /// The books cannot be reckoned.
+    #[error("there are no books without {resource}: {problem}")]
+    NoBooks {
+        /// The resource.
+        resource: String,
+        /// What is missing.
+        problem: String,
+    },
     /// The sandbox.
     #[error("the sandbox: {0}")]
     Sandbox(#[from] crate::sandbox::Error),
@@ -177,7 +185,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Config(_) | Error::DemoLake { .. } => Kind::Settings,
+            Error::Config(_) | Error::DemoLake { .. } | Error::NoBooks { .. } => Kind::Settings,
             Error::Api(error) => api_kind(error),
             Error::Lake(error) => lake_kind(error),
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,

@@ -7,11 +7,12 @@ use std::{
 
 use lumetrade_export::{
     check,
-    cli::{CheckArgs, Cli, Command, Database, DdlArgs, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
+    cli::{CheckArgs, Cli, Command, Database, DdlArgs, ReconcileArgs, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
     config::{Config, Environment},
     ddl, demo,
     error::{Error, Kind},
     lake::Depth,
+    reconcile,
     redact::redact,
     sandbox, status,
     sync::{self, Ambient, Failure},
@@ -91,6 +92,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Check(args) => check(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
+        Command::Reconcile(args) => reconcile(&args, &environment).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
@@ -130,6 +132,13 @@ async fn verify(args: &VerifyArgs, environment: &Environment, ambient: &Ambient)
     let report = verify::run(&config, depth, args.against_api.then_some(ambient)).await?;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     tell_failures(report.failures());
+    Ok(report.exit_code())
+}
+
+async fn reconcile(args: &ReconcileArgs, environment: &Environment) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let report = reconcile::run(&config).await?;
+    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     Ok(report.exit_code())
 }
 

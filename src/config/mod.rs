@@ -11,6 +11,7 @@
 mod handover;
 mod personal;
 mod polling;
+mod reconciling;
 mod secret;
 
 use std::{
@@ -26,6 +27,7 @@ use thiserror::Error;
 
 pub(crate) use self::polling::has_windows;
 pub use self::polling::{Polling, Window};
+pub use self::reconciling::{Basis, Reconciling, TradeAmount};
 use self::{personal::PersonalData, secret::Source};
 use crate::{
     api::{Connection, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
@@ -77,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// How each resource is polled, by its name.
     pub polling: BTreeMap<String, Polling>,
+    /// What the books are reckoned by.
+    pub reconciling: Reconciling,
     /// Folder for objects in the making.
     pub spool: PathBuf,
     credentials_for: String,
@@ -299,10 +303,11 @@ struct File {
     full_poll_every: String,
     polling: BTreeMap<String, polling::Raw>,
     personal_columns: BTreeMap<String, String>,
+    reconcile: reconciling::Raw,
 }
 
 /// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "base_url",
     "api_key_file",
     "api_secret_file",
@@ -333,6 +338,7 @@ const KEYS: [&str; 30] = [
     "full_poll_every",
     "polling",
     "personal_columns",
+    "reconcile",
 ];
 
 impl Default for File {
@@ -368,6 +374,7 @@ impl Default for File {
             full_poll_every: "1d".to_owned(),
             polling: BTreeMap::new(),
             personal_columns: BTreeMap::new(),
+            reconcile: reconciling::Raw::default(),
         }
     }
 }
@@ -402,6 +409,7 @@ impl Config {
             None => Schemas::builtin()?,
         };
         let polling = polling::of_all(&schemas, &file.polling_of_all(), &file.polling)?;
+        let reconciling = file.reconcile.parse(&schemas)?;
         let secret = |name| environment.get(name).map(SecretString::from);
         let source = |variable, setting, file: &str, command: &[String]| Source {
             variable,
@@ -427,6 +435,7 @@ impl Config {
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
             polling,
+            reconciling,
             resources: choose(&schemas, &names)?,
             all_resources: names.is_empty(),
             naive_zone: file.naive_zone.parse().map_err(|error| invalid("naive_zone", &error))?,
@@ -679,6 +688,16 @@ mod tests {
             ("[polling.trade]\nconditional = true", "`polling`: there is no resource `trade`"),
             ("[polling.trades]\npages = 1", "unknown field `pages`"),
             ("pagination = \"page\"\nconditional = true", "`conditional`: accounts is read page by page"),
+            ("[reconcile]\ntolerance = \"-1\"", "`reconcile.tolerance`: `-1` is less than nothing"),
+            ("[reconcile]\ntolerance = \"a cent\"", "`reconcile.tolerance`: `a cent` is no amount"),
+            ("[reconcile]\ndeposit_amount = \"whole\"", "unknown variant `whole`"),
+            ("[reconcile]\nfees = true", "unknown field `fees`"),
+            ("[reconcile.opening]\nZAR = \"1e3\"", "`reconcile.opening`: `1e3` is no amount"),
+            ("[reconcile.opening]\nZAR = 0.1", "expected a string"),
+            (
+                "[reconcile]\ntrade_statuses = [\"FAILED\"]",
+                "`reconcile.trade_statuses`: trades have no status `FAILED`",
+            ),
             ("personal_data = \"hmac\"", "set LUMETRADE_HMAC_KEY, or name a file with `hmac_key_file`"),
             ("personal_data = \"hmac\"\nhmac_key_id = \"a b\"", "`hmac_key_id`: `a b` is no name of a key"),
         ];

@@ -35,6 +35,16 @@ pub(super) fn parse(number: &Number<'_>) -> Result<i128, Misfit> {
     number.plain.and_then(scale_plain).map_or_else(|| parse_any(number.text), Ok)
 }
 
+/// Parses an amount as people write it: digits, with a sign and a point if need be, and no exponent. `None` if it is another
+/// text, or does not fit.
+#[must_use]
+pub fn parse_plain(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if are_digits(integer) && are_digits(fraction) { parse_any(text).ok() } else { None }
+}
+
 /// The product of two that 64 bits hold is held by 128.
 #[inline]
 fn scale_plain(Plain { negative, digits, fractional }: Plain) -> Option<i128> {

@@ -74,6 +74,16 @@ impl<'a> Quarantine<'a> {
         Err(LakeError::damaged(&self.layout.quarantine(), "every number that a listing shows as free is taken"))
     }
 
+    /// How many records are quarantined at present.
+    ///
+    /// # Errors
+    ///
+    /// If the quarantine cannot be read.
+    pub async fn count(&self) -> Result<u64, LakeError> {
+        let (_, present) = self.fold().await?;
+        Ok(present.values().map(|count| count.unsigned_abs()).sum())
+    }
+
     /// The last number, and what is quarantined, with how often.
     async fn fold(&self) -> Result<(u64, BTreeMap<Quarantined, i64>), LakeError> {
         let mut present: BTreeMap<Quarantined, i64> = BTreeMap::new();

@@ -19,10 +19,12 @@
 //! | `unknown-status` | has one record with a status that no reference knows |
 //! | `regressed-status` | shows as PENDING what is COMPLETED |
 //! | `new-field` | has a member in each record that no reference knows |
+//! | `wrong-balance` | has one account with the smallest unit of its currency more than the books say |
+//! | `lost-fill` | has one trade without the last of its several fills |
 //! | `stale` | is as the clock was `days` days ago |
 //! | `none` | is right |
 //!
-//! Lists without amounts or statuses do not suffer what is wrong with those.
+//! Lists without amounts, statuses, balances or fills do not suffer what is wrong with those.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -70,6 +72,8 @@ pub(super) enum Fault {
     UnknownStatus {},
     RegressedStatus {},
     NewField {},
+    WrongBalance {},
+    LostFill {},
     Stale {
         #[serde(deserialize_with = "parsed")]
         days: u32,
@@ -107,6 +111,8 @@ impl Fault {
             Fault::UnknownStatus {} => Tamper::UnknownStatus,
             Fault::RegressedStatus {} => Tamper::RegressedStatus,
             Fault::NewField {} => Tamper::NewField,
+            Fault::WrongBalance {} => Tamper::WrongBalance,
+            Fault::LostFill {} => Tamper::LostFill,
             _ => return None,
         })
     }

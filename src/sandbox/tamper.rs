@@ -1,6 +1,6 @@
 //! Records that are not what they are: what a fault does to those of one answer.
 //!
-//! What happens to one record happens to the first of each answer.
+//! What happens to one record happens to the first of each answer that it can happen to.
 
 use std::mem;
 
@@ -30,6 +30,10 @@ pub(super) enum Tamper {
     RegressedStatus,
     /// Each has a member that no reference knows.
     NewField,
+    /// One account holds a little more than the books say.
+    WrongBalance,
+    /// One trade lacks the last of its several fills.
+    LostFill,
 }
 
 impl Tamper {
@@ -38,6 +42,8 @@ impl Tamper {
         match self {
             Tamper::Conflict | Tamper::HugeAmount => resource.has_amounts(),
             Tamper::UnknownStatus | Tamper::RegressedStatus => resource.is_transaction(),
+            Tamper::WrongBalance => resource == Resource::Accounts,
+            Tamper::LostFill => resource == Resource::Trades,
             Tamper::Duplicate | Tamper::NoId | Tamper::NewField => true,
         }
     }
@@ -62,6 +68,7 @@ impl Tampering {
         match self.tamper {
             Tamper::RegressedStatus => regress(record),
             Tamper::NewField => record.push(undeclared("settlementRail", "INSTANT")),
+            Tamper::LostFill => self.is_done = self.is_done || lose_fill(record),
             _ if mem::replace(&mut self.is_done, true) => {}
             Tamper::Duplicate => return Some(record.clone()),
             Tamper::Conflict => {
@@ -71,6 +78,7 @@ impl Tampering {
             }
             Tamper::NoId => set(record, self.resource.key(), Value::Absent),
             Tamper::HugeAmount => enlarge(record),
+            Tamper::WrongBalance => add_a_little(record),
             Tamper::UnknownStatus => set(record, "status", Value::from("ON_HOLD")),
         }
         None
@@ -88,6 +96,21 @@ fn raise(record: &mut Record) {
     if let Some(Value::Number(number)) = amount(record) {
         number.value = number.value.saturating_add(Decimal::ONE);
     }
+}
+
+fn add_a_little(record: &mut Record) {
+    if let Some(Value::Number(number)) = amount(record) {
+        number.value = number.value.saturating_add(Decimal::new(1, number.scale));
+    }
+}
+
+/// Whether there was one to lose.
+fn lose_fill(record: &mut Record) -> bool {
+    let fills = record.iter_mut().find_map(|member| match &mut member.value {
+        Value::Records(fills) if fills.len() > 1 => Some(fills),
+        _ => None,
+    });
+    fills.and_then(Vec::pop).is_some()
 }
 
 fn enlarge(record: &mut Record) {

@@ -8,6 +8,7 @@ mod demo;
 mod network;
 mod personal_data;
 mod readme;
+mod reconcile;
 mod sandbox;
 mod settings;
 mod status;

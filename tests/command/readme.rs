@@ -37,6 +37,17 @@ fn the_queries_of_the_readme_run_and_find_something() {
 }
 
 #[test]
+fn the_books_of_the_readme_are_those_that_it_says() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(7, 6));
+    Sync::new(&lake, &sandbox.url()).succeed();
+    sandbox.switch("fault?kind=wrong-balance&resource=accounts");
+    sandbox.switch("fault?kind=lost-fill&resource=trades");
+    Sync::new(&lake, &sandbox.url()).succeed();
+    let ended = run(program_without_credentials(lake.folder()).args(["reconcile", "--lake"]).arg(lake.path()));
+    assert_eq!((ended.code, blocks("text")), (Some(65), vec![ended.stdout]));
+}
+
+#[test]
 fn every_command_of_the_readme_is_a_command() {
     let folder = tempfile::tempdir().unwrap();
     let text = blocks("sh").concat();

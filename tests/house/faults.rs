@@ -273,6 +273,10 @@ const PAYLOAD: [Fault; 20] = [
         &[
             Test(ODDITIES, "a_status_that_goes_back_is_stored_counted_and_told_once"),
             Test("src/sync/oddities.rs", "a_record_has_gone_back_if_it_had_ended_and_is_listed_open"),
+            Test(
+                "tests/command/reconcile.rs",
+                "a_cheated_balance_a_vanished_fill_and_a_status_that_went_back_are_each_found_and_named",
+            ),
         ],
     ),
     Fault(

@@ -18,12 +18,12 @@ use object_store::memory::InMemory;
 
 use self::faulty::{Fault, FaultyStore};
 use super::{
-    Commit, CommitKind, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection,
+    Commit, CommitKind, Drafts, Effect, Head, History, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection,
     Quarantine, Quarantined, SealedDiff, Store, Truth, commits::read_commit, fold::Fold, last_rows, layout::Layout,
     load_known, parquet_file, save_known,
 };
 use crate::{
-    decode::{Cell, Decoder, Operation, Row, Zone, key_hash},
+    decode::{Cell, Decoder, Operation, Row, Stamp, Zone, key_hash},
     diff::{Filed, Known, KnownRecord},
     record::Body,
     schema::{EventPartition, Granularity, Resource, Schemas},
@@ -565,4 +565,36 @@ async fn commits_that_have_gone_are_missed() {
         let head = writer.commit("p3", &[(Changed, 0, "a", 3)]).await;
         assert_eq!(writer.known(&head).await.present(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_history_is_every_version_up_to_its_head_partition_by_partition_in_order() {
+    let lake = lake().await;
+    let writer = Writer::of(&lake);
+    assert_eq!(History::open(&lake, &writer.deposits, &spool()).await.unwrap().partitions().count(), 0);
+    writer.commit("p1", &[(Operation::Added, 0, "a", 1), (Operation::Added, 1, "b", 1)]).await;
+    writer.commit("p2", &[(Operation::Changed, 0, "a", 2)]).await;
+    let head = writer.commit("p3", &[(Operation::Added, 0, "c", 3), (Operation::Removed, 1, "b", 1)]).await;
+    let folder = spool();
+    let history = History::open(&lake, &writer.deposits, &folder).await.unwrap();
+    // What is committed from here on is not looked at.
+    writer.commit("p4", &[(Operation::Changed, 0, "c", 4)]).await;
+    assert_eq!(history.head(), &head);
+    let mut read = Vec::new();
+    for partition in history.partitions() {
+        let each = |row: &Row<'_>, stamp: Stamp<'_>| {
+            let key = row.key(&writer.deposits).unwrap().1.to_owned();
+            read.push((partition, key, stamp.seq, stamp.operation));
+        };
+        history.versions(partition, each).await.unwrap();
+    }
+    let (january, february) = (partition(0), partition(1));
+    let expected = [
+        (january, "a", 1, Operation::Added),
+        (january, "a", 3, Operation::Changed),
+        (january, "c", 4, Operation::Added),
+        (february, "b", 2, Operation::Added),
+        (february, "b", 5, Operation::Removed),
+    ];
+    assert_eq!(read, expected.map(|(partition, key, seq, operation)| (partition, key.to_owned(), seq, operation)));
 }

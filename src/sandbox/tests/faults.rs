@@ -4,10 +4,12 @@ use std::io::Read;
 
 use chrono::TimeDelta;
 use flate2::read::GzDecoder;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::super::{Options, Resource, Running, start};
+use super::laws::amount;
 use super::served::Object;
 use super::wire::{Answer, CREDENTIALS, ask, fetch, get, post, sandbox, send};
 
@@ -236,6 +238,30 @@ async fn a_record_may_be_what_no_record_should_be() {
     let (wrong, right) = faulty("unknown-status").await;
     assert_eq!(differences(&wrong[0], &right[0]), [("status", "\"ON_HOLD\"")]);
     assert_same(&wrong[1..], &right[1..]);
+}
+
+#[tokio::test]
+async fn the_books_may_be_cheated() {
+    let sandbox = sandbox().await;
+    for (kind, resource, member) in
+        [("wrong-balance", Resource::Accounts, "balance"), ("lost-fill", Resource::Trades, "fills")]
+    {
+        let right = Object::list(&get(&sandbox, &resource.path()).await);
+        let state = fault(&sandbox, &format!("kind={kind}&times=1")).await;
+        assert_eq!(state, json!({ resource.name(): { "kind": kind, "times": 1 } }), "it suits no other list");
+        let wrong = Object::list(&get(&sandbox, &resource.path()).await);
+        let differing: Vec<_> =
+            wrong.iter().zip(&right).filter(|(wrong, right)| !differences(wrong, right).is_empty()).collect();
+        let [(wrong, right)] = differing[..] else { panic!("{kind}: {} records", differing.len()) };
+        assert!(matches!(differences(wrong, right)[..], [(name, _)] if name == member), "{kind}");
+        match kind {
+            "wrong-balance" => assert_eq!(amount(wrong, member) - amount(right, member), Decimal::new(1, 2)),
+            _ => {
+                let fills = |object: &Object| object.raw(member).unwrap().matches("fromCurrencyAmount").count();
+                assert!(fills(right) > 1 && fills(wrong) == fills(right) - 1);
+            }
+        }
+    }
 }
 
 #[tokio::test]

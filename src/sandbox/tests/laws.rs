@@ -143,7 +143,7 @@ fn assert_balanced(snapshot: &Arc<Snapshot>) {
     }
 }
 
-fn amount(object: &Object, name: &str) -> Decimal {
+pub(super) fn amount(object: &Object, name: &str) -> Decimal {
     let text = fixed(object.raw(name).unwrap());
     Decimal::from_str_exact(text.trim_end_matches('0').trim_end_matches('.')).unwrap()
 }
