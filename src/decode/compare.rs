@@ -15,12 +15,13 @@ use chrono::{DateTime, SecondsFormat};
 use sha2::{Digest, Sha256};
 
 use super::{
+    decimal::to_plain,
     digest::digest_json,
     json::Reader,
     personal::without_personal,
     row::{Cell, Row},
 };
-use crate::schema::{Column, DECIMAL_SCALE, Treatment, Type};
+use crate::schema::{Column, Treatment, Type};
 
 /// A column in which two rows differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +100,7 @@ fn told(cell: &Cell<'_>) -> Option<String> {
     Some(match cell {
         Cell::Null => return None,
         Cell::Text(text) => text.to_string(),
-        Cell::Decimal(value) => decimal(*value),
+        Cell::Decimal(value) => to_plain(*value),
         Cell::Integer(value) => value.to_string(),
         Cell::Boolean(value) => value.to_string(),
         Cell::Timestamp(micros) => DateTime::from_timestamp_micros(*micros)
@@ -109,16 +110,6 @@ fn told(cell: &Cell<'_>) -> Option<String> {
         Cell::List(rows) if rows.len() == 1 => "1 element".to_owned(),
         Cell::List(rows) => format!("{} elements", rows.len()),
     })
-}
-
-/// All digits of value × 10^18, without zeros at the end.
-fn decimal(value: i128) -> String {
-    let scale = DECIMAL_SCALE.unsigned_abs() as usize;
-    let digits = format!("{:0>width$}", value.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let fraction = fraction.trim_end_matches('0');
-    let sign = if value < 0 { "-" } else { "" };
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 #[cfg(test)]

@@ -45,6 +45,16 @@ pub fn parse_plain(text: &str) -> Option<i128> {
     if are_digits(integer) && are_digits(fraction) { parse_any(text).ok() } else { None }
 }
 
+/// An amount times 10^18 as people write it, without zeros behind the last digit that counts. [`parse_plain`] reads it back.
+#[must_use]
+pub fn to_plain(value: i128) -> String {
+    let scale = usize::from(DECIMAL_SCALE.unsigned_abs());
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = scale + 1);
+    let (integer, fraction) = digits.split_at(digits.len() - scale);
+    let (sign, fraction) = (if value < 0 { "-" } else { "" }, fraction.trim_end_matches('0'));
+    if fraction.is_empty() { format!("{sign}{integer}") } else { format!("{sign}{integer}.{fraction}") }
+}
+
 /// The product of two that 64 bits hold is held by 128.
 #[inline]
 fn scale_plain(Plain { negative, digits, fractional }: Plain) -> Option<i128> {
@@ -190,6 +200,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_amount_that_is_written_is_read_as_what_it_was(value in any::<i128>(), digits in 0..38_u32) {
+            let value = value % 10_i128.pow(digits + 1);
+            let text = to_plain(value);
+            prop_assert_eq!(parse_plain(&text), Some(value));
+            prop_assert!(!text.contains('.') || !text.ends_with(['0', '.']), "{}", text);
+        }
+
         #[test]
         fn both_ways_of_parsing_agree(number in "-?(0|[1-9][0-9]{0,24})([.][0-9]{1,22})?([eE][+-]?[0-9]{1,2})?") {
             if let Some(value) = Reader::new(&number).number().unwrap().plain.and_then(scale_plain) {

@@ -25,7 +25,7 @@ mod tests;
 pub use columns::{Columns, Operation, Stamp, flatten};
 pub use compare::{ColumnDifference, Values};
 pub use date_time::Zone;
-pub use decimal::parse_plain;
+pub use decimal::{parse_plain, to_plain};
 pub use digest::{Seed, key_hash};
 pub use personal::without_personal;
 pub use record::{Decoder, Refusal, Rejection};

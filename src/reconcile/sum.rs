@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::schema::DECIMAL_SCALE;
+use crate::decode::to_plain;
 
 /// A sum of amounts, each times 10^18. One that 128 bits do not hold (more than 20 digits before the point) is not known,
 /// and neither is what is made of it.
@@ -54,12 +54,10 @@ impl Default for Sum {
 /// Without zeros behind the last digit that counts.
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(value) = self.0 else { return f.pad("too large") };
-        let one = 10_u128.pow(DECIMAL_SCALE.unsigned_abs().into());
-        let (whole, fraction) = (value.unsigned_abs() / one, value.unsigned_abs() % one);
-        let sign = if value < 0 { "-" } else { "" };
-        let fraction = format!(".{fraction:0width$}", width = DECIMAL_SCALE.unsigned_abs().into());
-        f.pad(&format!("{sign}{whole}{}", fraction.trim_end_matches('0').trim_end_matches('.')))
+        match self.0 {
+            Some(value) => f.pad(&to_plain(value)),
+            None => f.pad("too large"),
+        }
     }
 }
 

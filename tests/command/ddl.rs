@@ -3,8 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Write,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use chrono::TimeDelta;
@@ -359,6 +360,54 @@ fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() 
             assert_eq!(count(&mut ours, &format!("({as_of})")), expected, "{name} at {moment}");
         }
     }
+}
+
+/// Asks Spark about external tables, which it makes: what each query gives, as text.
+fn spark(statements: &[String], queries: &[String], home: &Path) -> Vec<Vec<Vec<String>>> {
+    const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spark_driver.py");
+    let mut command = Command::new(python::of_spark());
+    command.arg(DRIVER).current_dir(home).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let asked = serde_json::json!({"statements": statements, "queries": queries, "home": home});
+    // It is read to its end before anything is told.
+    child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let told = String::from_utf8(ended.stdout).unwrap();
+    serde_json::from_str(told.lines().next_back().unwrap()).unwrap()
+}
+
+#[test]
+fn spark_finds_in_athenas_tables_what_duckdb_finds_in_the_lake() {
+    let on_s3 = OnS3::new(70);
+    let lake = on_s3.lake();
+    let (mut ours, _) = views(&lake);
+    let printed = on_s3.print(&["athena"]).replace(&on_s3.s3.location().location, lake.path().to_str().unwrap());
+    let is_table = |text: &&str| text.contains("CREATE EXTERNAL TABLE");
+    let statements: Vec<String> = printed.split(";\n").filter(is_table).map(str::to_owned).collect();
+    let tables = ["deposits", "withdrawals", "trades", "trade_fills", "deposits_changes", "trades_changes"];
+    let amount = |table: &str| match table {
+        table if table.starts_with("trades") => "sum(to_amount)",
+        "trade_fills" => "sum(to_currency_amount)",
+        _ => "sum(amount)",
+    };
+    let sums = |table: &str| format!("SELECT count(*), {}, max(event_month) FROM {table}", amount(table));
+    let exact = "SELECT count(*), sum(CAST(created_at AS DECIMAL(38,0))), sum(_observed_at) FROM trades_changes_us";
+    let fill = "SELECT count(*), sum(CAST(f.created_at AS DECIMAL(38,0))) FROM trades_changes_us LATERAL VIEW explode(fills) e AS f";
+    let queries = tables.map(sums).into_iter().chain([exact.to_owned(), fill.to_owned()]).collect::<Vec<_>>();
+    let found = spark(&statements, &queries, on_s3.folder.path());
+    let mut expect = |sql: &str| -> Vec<String> {
+        let row = ours.query(sql).rows.remove(0);
+        row.iter().map(|cell| cell.as_str().unwrap().to_owned()).collect()
+    };
+    for (table, rows) in tables.into_iter().zip(&found) {
+        assert_eq!(rows[0], expect(&sums(table)), "{table}");
+    }
+    let exact = "SELECT count(*), sum(epoch_us(created_at)), sum(epoch_us(_observed_at)) FROM trades_changes";
+    assert_eq!(found[tables.len()][0], expect(exact));
+    let fills = "SELECT count(*), sum(epoch_us(created_at)) FROM trade_fills_changes";
+    assert_eq!(found[tables.len() + 1][0], expect(fills));
+    assert_eq!(statements.len(), 3 * RESOURCES.len() + 1);
 }
 
 /// A view of a resource's log with times as microseconds, as Athena's second table has them.

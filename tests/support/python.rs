@@ -21,6 +21,17 @@ pub fn of_dbt() -> &'static Path {
     PYTHON.get_or_init(|| with("requirements-dbt.txt", "dbt.adapters.duckdb, dbt.cli.main"))
 }
 
+/// A Python that has Spark, and the Java that it runs on.
+pub fn of_spark() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        if Command::new("java").arg("-version").output().is_err() {
+            run(Command::new("apt-get").args(["install", "-y", "openjdk-17-jre-headless"]));
+        }
+        with("requirements-spark.txt", "pyspark")
+    })
+}
+
 /// Made once, even if several processes ask for it.
 fn with(requirements: &str, modules: &str) -> PathBuf {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(requirements);
@@ -52,7 +63,7 @@ fn make(folder: &Path, python: &Path, requirements: &Path) {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("the tests need Python 3: {command:?}: {error}"));
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} (Debian: apt install python3-venv)\n{told}");
 }
