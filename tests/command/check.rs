@@ -11,7 +11,7 @@ use crate::support::{
 
 fn check(lake: &Lake, url: &str, args: &[&str]) -> Command {
     let mut command = program(lake.folder());
-    command.args(["check", "--base-url", url, "--lake"]).arg(lake.path()).args(args);
+    command.args(["check", "-vvv", "--base-url", url, "--lake"]).arg(lake.path()).args(args);
     command
 }
 

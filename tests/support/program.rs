@@ -104,9 +104,14 @@ pub fn end(mut child: Child) -> Ended {
     Ended { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. What it tells is searched for the sandbox's credentials, which only a sandbox tells.
+#[track_caller]
 pub fn run(command: &mut Command) -> Ended {
-    end(spawn(command))
+    let ended = end(spawn(command));
+    if !command.get_args().any(|argument| argument == "sandbox") {
+        assert_without_secrets(&ended);
+    }
+    ended
 }
 
 fn read_to_end(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
