@@ -54,6 +54,12 @@ pub(super) async fn commits_between(
     Ok(Some(commits.collect()))
 }
 
+/// All commits up to `head`, in order.
+pub(super) async fn commits_up_to(lake: &Lake, layout: &Layout, head: &Head) -> Result<Vec<CommitObject>, LakeError> {
+    let commits = commits_between(lake, layout, (0, None), head).await?;
+    commits.ok_or_else(|| LakeError::damaged(&layout.log(), "does not begin with number 1"))
+}
+
 /// The claims that have the numbers from `first` to `last`, each of which must be claimed once: what is made of them is
 /// complete, or is not made. A folder that is listed while others write to it may not show all at once, so what is missing is
 /// looked for again.

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed, claim,
-    commits::{CommitObject, commits_between},
+    commits::{CommitObject, commits_between, commits_up_to},
     defect::{Defect, has},
     fold::{Fold, Input},
     layout::Layout,
@@ -210,7 +210,7 @@ impl<'a> Projection<'a> {
         }
         let (mut index, since) = match self.commits_since(&index, head).await? {
             Some(since) => (index, since),
-            None => (Index::default(), self.all_commits(head).await?),
+            None => (Index::default(), commits_up_to(self.lake, &self.layout, head).await?),
         };
         let damaged = self.damaged(&index, &there);
         let stale: BTreeSet<EventPartition> =
@@ -244,10 +244,6 @@ impl<'a> Projection<'a> {
             return Ok(None);
         }
         commits_between(self.lake, &self.layout, (index.seq, index.sha256.as_deref()), head).await
-    }
-
-    async fn all_commits(&self, head: &Head) -> Result<Vec<CommitObject>, LakeError> {
-        Ok(commits_between(self.lake, &self.layout, (0, None), head).await?.unwrap_or_default())
     }
 
     /// The index and its ETag; an empty one if there is none to be believed.
@@ -347,7 +343,7 @@ impl<'a> Projection<'a> {
         let is_in_index = index.objects.contains_key(&self.layout.current(&self.resource.name, partition));
         let commits = match base.is_some() || !is_in_index {
             true => &basis.since,
-            false => basis.all.get_or_try_init(|| self.all_commits(basis.head)).await?,
+            false => basis.all.get_or_try_init(|| commits_up_to(self.lake, &self.layout, basis.head)).await?,
         };
         let commits: Vec<_> = commits.iter().filter(|commit| commit.partition == partition).cloned().collect();
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Head, Lake, LakeError, Log, commits::commits_between, fold::conform, layout::Layout, parquet_file};
+use super::{Head, Lake, LakeError, Log, commits::commits_up_to, fold::conform, layout::Layout, parquet_file};
 use crate::{
     decode::{Row, Stamp},
     schema::{EventPartition, Resource},
@@ -37,10 +37,8 @@ impl<'a> History<'a> {
     pub async fn open(lake: &'a Lake, resource: &'a Resource, spool: &'a Path) -> Result<Self, LakeError> {
         let head = Log::new(lake, resource).head().await?;
         let layout = Layout::new(resource, lake.identity.granularity);
-        let found = commits_between(lake, &layout, (0, None), &head).await?;
-        let found = found.ok_or_else(|| LakeError::damaged(&layout.log(), "does not begin with number 1"))?;
         let mut commits: BTreeMap<EventPartition, Vec<String>> = BTreeMap::new();
-        for commit in found {
+        for commit in commits_up_to(lake, &layout, &head).await? {
             commits.entry(commit.partition).or_default().push(commit.key);
         }
         Ok(Self { lake, resource, spool, head, commits })

@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Head, Lake, LakeError, claim,
-    commits::{CommitObject, commits_between},
+    commits::{CommitObject, commits_between, commits_up_to},
     defect::{Defect, has},
     layout::Layout,
     parquet_file,
@@ -102,7 +102,7 @@ pub async fn load_known(
         Some(commits) => commits,
         None => {
             known = Known::default();
-            commits_between(lake, &layout, (0, None), head).await?.unwrap_or_default()
+            commits_up_to(lake, &layout, head).await?
         }
     };
     let mut folded = KnownMap::default();

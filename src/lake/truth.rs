@@ -15,7 +15,7 @@ use parquet::errors::ParquetError;
 
 use super::{
     Head, Lake, LakeError,
-    commits::{CommitObject, commits_between},
+    commits::{CommitObject, commits_up_to},
     fold::Fold,
     layout::Layout,
     state::fold_in,
@@ -46,7 +46,7 @@ impl<'a> Truth<'a> {
         spool: &Path,
     ) -> Result<Truth<'a>, LakeError> {
         let layout = Layout::new(resource, lake.identity.granularity);
-        let commits = commits_between(lake, &layout, (0, None), head).await?.unwrap_or_default();
+        let commits = commits_up_to(lake, &layout, head).await?;
         Ok(Self { lake, resource, spool: spool.to_owned(), commits })
     }
 
