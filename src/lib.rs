@@ -10,7 +10,7 @@
 //!
 //! | module | concept |
 //! |---|---|
-//! | [`redact`] | secrets kept out of what is told |
+//! | [`redact`] | secrets, and what could steer a terminal, kept out of what is told |
 //! | [`schema`] | what a resource looks like, and the tables it becomes |
 //! | [`record`] | a body as a stream of record slices, hashed and not parsed |
 //! | [`decode`] | a record's text as a typed row, without loss |

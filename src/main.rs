@@ -13,7 +13,7 @@ use lumetrade_export::{
     error::{Error, Kind},
     lake::Depth,
     reconcile,
-    redact::redact,
+    redact::{printable, redact},
     sandbox, status,
     sync::{self, Ambient, Failure},
     telemetry, verify,
@@ -196,12 +196,9 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Tells people one line. Part of it may be the API's own text, so nothing in it may steer a terminal or begin a line. That
-/// nobody can be told changes nothing of what was done.
+/// Tells people one line. That nobody can be told changes nothing of what was done.
 fn tell(line: &str) {
-    let printable: String =
-        redact(line).chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
-    let _ = writeln!(io::stderr(), "{printable}");
+    let _ = writeln!(io::stderr(), "{}", printable(&redact(line)));
 }
 
 fn tell_failures<'f>(failures: impl Iterator<Item = (&'f str, &'f Failure)>) {

@@ -1,4 +1,4 @@
-//! Secrets kept out of what is told: every value that was registered is masked wherever it would be printed, plain or in a
+//! Secrets kept out of what is told, and what could steer a terminal: every value that was registered is masked wherever it would be printed, plain or in a
 //! form that it may take on its way through a URL, a header or an escaped text.
 
 use std::{
@@ -43,6 +43,12 @@ pub fn redact(text: &str) -> Cow<'_, str> {
         redacted = Cow::Owned(redacted.replace(form.as_str(), MASK));
     }
     redacted
+}
+
+/// The text as it may be shown. Part of it may be the API's own, so nothing in it may steer a terminal or begin another line.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn forms_of(secret: &str) -> Vec<String> {

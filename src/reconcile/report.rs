@@ -11,7 +11,10 @@ use super::{
     ledger::Ledger,
     sum::Sum,
 };
-use crate::error::{Error, Kind};
+use crate::{
+    error::{Error, Kind},
+    redact::printable,
+};
 
 /// Findings that the table for people lists.
 const FINDINGS_TOLD_MAX: usize = 20;
@@ -157,9 +160,4 @@ impl Display for Report {
             heads.collect::<Vec<_>>().join(", ")
         )
     }
-}
-
-/// Part of what is told is the API's own text, so nothing in it may steer a terminal or begin a line.
-fn printable(text: &str) -> String {
-    text.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign }).collect()
 }

@@ -6,7 +6,7 @@
 
 mod against_api;
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use crate::{
     decode::Decoder,
     error::{Error, Kind},
     lake::{Depth, Lake, LakeError, Note, Store, Verification},
+    redact::printable,
     schema::Resource,
     sync::{self, Ambient, Comparison, Failure},
 };
@@ -232,11 +233,9 @@ impl Display for Report {
     }
 }
 
-/// A line, part of which may be the API's own text: nothing in it may steer a terminal or begin another line.
+/// A line, part of which may be the API's own text.
 fn line(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut printable = text.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign });
-    printable.try_for_each(|sign| f.write_char(sign))?;
-    f.write_char('\n')
+    writeln!(f, "{}", printable(text))
 }
 
 /// Findings and notes, one a line.
