@@ -10,10 +10,10 @@
 use std::fmt::Write;
 
 use arrow_schema::{DataType, Field};
-use chrono::{DateTime, Months};
+use chrono::{DateTime, Months, NaiveDate};
 use serde_json::{Value, json};
 
-use super::{Catalog, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of};
+use super::{Catalog, PARTITION, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of};
 use crate::schema::{EventPartition, Granularity, List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -30,9 +30,6 @@ const TYPES: TypeNames = TypeNames {
 /// The same with times as whole microseconds.
 const TYPES_IN_MICROS: TypeNames = TypeNames { timestamp: "bigint", ..TYPES };
 
-/// What the partition column says.
-const PARTITION: &str = "When it happened, or was first seen where that is not known (UTC).";
-
 /// The first day for which a projection looks for records, unless the lake holds older ones.
 const OLDEST_YEAR: i32 = 2015;
 /// Months from now on for which it looks for records, unless the lake holds later ones.
@@ -45,10 +42,10 @@ pub(super) fn statements(catalog: &Catalog<'_>) -> String {
          -- <table>_changes_us the same with times as microseconds since 1970, since Athena takes milliseconds of a timestamp;\n\
          -- <table>_history is a view of the versions, each with the time for which it held, and with both forms of its times.\n\
          -- EXECUTE <table>_as_of USING timestamp '2026-06-01 00:00:00' is what the API had said by then.\n",
-        catalog.location.replace(char::is_control, " "),
+        catalog.place(),
     );
     for resource in catalog.resources {
-        if let Some((from, to)) = range(catalog, resource) {
+        if let Some(Projection { range: (from, to), .. }) = projection(catalog, resource) {
             let _ = write!(
                 sql,
                 "\n-- {}: partitions from {from} to {to} are looked for. What lies outside is not seen.\n",
@@ -85,6 +82,7 @@ struct External {
 }
 
 /// By which rule the folders of a partitioned table are found.
+#[derive(Clone)]
 struct Projection {
     column: &'static str,
     format: &'static str,
@@ -93,6 +91,7 @@ struct Projection {
 }
 
 fn tables_of(catalog: &Catalog<'_>, resource: &Resource) -> Vec<External> {
+    let partition = projection(catalog, resource);
     let external = |name: String, folder: String, table: &Table, types: &TypeNames, text: &str| {
         let column = |field: &std::sync::Arc<Field>| {
             (field.name().clone(), type_name(field, types), doc(field.metadata()).to_owned())
@@ -102,7 +101,7 @@ fn tables_of(catalog: &Catalog<'_>, resource: &Resource) -> Vec<External> {
             text: [doc(table.schema.metadata()), text].join(" ").trim_end().to_owned(),
             columns: table.schema.fields().iter().map(column).collect(),
             folder: format!("{}/{folder}/", catalog.location),
-            partition: projection(catalog, resource),
+            partition: partition.clone(),
         }
     };
     let tables = resource.tables();
@@ -124,23 +123,19 @@ fn projection(catalog: &Catalog<'_>, resource: &Resource) -> Option<Projection> 
         Granularity::Year => ("yyyy", "YEARS"),
         Granularity::None => return None,
     };
-    Some(Projection { column: catalog.partition(resource)?, format, unit, range: range(catalog, resource)? })
+    Some(Projection { column: catalog.partition(resource)?, format, unit, range: range(catalog)? })
 }
 
 /// First and last partition that are looked for, as they are named in paths; the last may be relative to the time of a query.
-fn range(catalog: &Catalog<'_>, resource: &Resource) -> Option<(String, String)> {
+fn range(catalog: &Catalog<'_>) -> Option<(String, String)> {
     let granularity = catalog.granularity;
-    catalog.partition(resource)?;
     let name = |partition: EventPartition| Some(granularity.folder(partition)?.split_once('=')?.1.to_owned());
-    let folders = catalog.folders.iter().filter_map(|folder| granularity.parse_folder(folder.rsplit('/').next()?));
-    let held: Vec<EventPartition> = folders.collect();
-    let first_year = chrono::NaiveDate::from_ymd_opt(OLDEST_YEAR, 1, 1)?;
-    let oldest = held.iter().copied().min().unwrap_or_default();
-    let oldest = if held.is_empty() { EventPartition(first_year.to_epoch_days()) } else { oldest };
-    let first = oldest.min(EventPartition(first_year.to_epoch_days()));
+    let held = || catalog.folders.iter().filter_map(|folder| granularity.parse_folder(folder.rsplit('/').next()?));
+    let first = EventPartition(NaiveDate::from_ymd_opt(OLDEST_YEAR, 1, 1)?.to_epoch_days());
+    let first = held().min().map_or(first, |oldest| oldest.min(first));
     let ahead = DateTime::from_timestamp_micros(catalog.now)?.date_naive() + Months::new(MONTHS_AHEAD);
-    let last = match held.iter().max() {
-        Some(newest) if newest.0 > ahead.to_epoch_days() => name(*newest)?,
+    let last = match held().max() {
+        Some(newest) if newest.0 > ahead.to_epoch_days() => name(newest)?,
         _ => format!("NOW+{MONTHS_AHEAD}MONTHS"),
     };
     Some((name(first)?, last))

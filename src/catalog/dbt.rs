@@ -35,7 +35,7 @@ fn sources(catalog: &Catalog<'_>) -> String {
          \x20 - name: lumetrade\n\
          \x20   schema: \"{{{{ var('lumetrade_schema', 'lumetrade') }}}}\"\n\
          \x20   tables:\n",
-        catalog.location.replace(char::is_control, " "),
+        catalog.place(),
     );
     for resource in catalog.resources {
         for table in &resource.tables() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Catalog, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
+use super::{Catalog, PARTITION, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
 use crate::schema::{List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -64,7 +64,7 @@ fn header(catalog: &Catalog<'_>) -> String {
         "-- The lake at {}, as views. Run this at the beginning of a session: duckdb -init FILE\n\
          -- A table holds what the API said last; <table>_changes every version and removal that was seen; <table>_history the\n\
          -- versions, each with the time for which it held; <table>_as_of(time) what the API had said by then.\n",
-        catalog.location.replace(char::is_control, " ")
+        catalog.place()
     );
     if catalog.location.starts_with("s3://") {
         header += "-- It lies on S3. To read it: INSTALL httpfs; LOAD httpfs; INSTALL aws; LOAD aws;\n\
@@ -165,8 +165,7 @@ fn escaped(path: &str) -> String {
 /// The columns of a view, with what they mean.
 fn columns<'a>(table: &'a Table, partition: Option<&'a str>, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let fields = table.schema.fields().iter().map(|field| (field.name().as_str(), doc(field.metadata())));
-    let partition =
-        partition.map(|column| (column, "When it happened, or was first seen where that is not known (UTC)."));
+    let partition = partition.map(|column| (column, PARTITION));
     fields.chain(partition).chain(more.iter().copied()).collect()
 }
 

@@ -19,6 +19,9 @@ use arrow_schema::{DataType, Field, Metadata};
 
 use crate::schema::{Granularity, List, Resource, Table, TableRows, Type};
 
+/// What the partition column says.
+const PARTITION: &str = "When it happened, or was first seen where that is not known (UTC).";
+
 /// What the statements are about.
 #[derive(Debug)]
 pub struct Catalog<'r> {
@@ -57,6 +60,11 @@ impl Catalog<'_> {
     #[must_use]
     pub fn dbt(&self) -> Vec<(String, String)> {
         dbt::files(self)
+    }
+
+    /// Where the lake is, on one line of a comment.
+    fn place(&self) -> String {
+        self.location.replace(char::is_control, " ")
     }
 
     fn partition(&self, resource: &Resource) -> Option<&'static str> {

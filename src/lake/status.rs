@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{Cursor, Lake, LakeError, Log, layout::Layout};
-use crate::schema::Resource;
+use crate::schema::{Resource, Table};
 
 /// How far a resource has come, and what it takes up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,21 +34,16 @@ impl Lake {
         let mut folders = BTreeSet::new();
         for resource in resources {
             let layout = Layout::new(resource, self.identity.granularity);
-            for object in self.store.list(&layout.changes()).await? {
-                if layout.parse_commit(&object.key).is_some() {
-                    folders.insert(layout.changes());
-                    folders.extend(object.key.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
-                }
+            let mut keys = self.store.list(&layout.changes()).await?;
+            keys.retain(|object| layout.parse_commit(&object.key).is_some());
+            for Table { name, .. } in resource.tables() {
+                let current = self.store.list(&format!("current/{name}")).await?;
+                keys.extend(current.into_iter().filter(|object| layout.parse_current(&name, &object.key).is_some()));
             }
-            for table in resource.tables() {
-                let folder = format!("current/{}", table.name);
-                for object in self.store.list(&folder).await? {
-                    if layout.parse_current(&table.name, &object.key).is_some() {
-                        folders.insert(folder.clone());
-                        folders.extend(object.key.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
-                    }
-                }
-            }
+            // The layer, the table and, where there are partitions, theirs.
+            let each =
+                keys.iter().flat_map(|object| object.key.match_indices('/').skip(1).map(|(at, _)| &object.key[..at]));
+            folders.extend(each.map(str::to_owned));
         }
         Ok(folders)
     }
