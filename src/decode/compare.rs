@@ -116,7 +116,7 @@ fn told(cell: &Cell<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        decode::{Decoder, Seed, Zone},
+        decode::{Decoder, Seed, Zone, personal::tests::beneficiaries},
         schema::{HmacKey, Resource, Schemas},
     };
 
@@ -274,16 +274,7 @@ mod tests {
 
     #[test]
     fn of_personal_data_that_is_not_kept_only_the_column_is_told() {
-        let schemas = Schemas::builtin().unwrap();
-        let treated = |treatment: Treatment| {
-            let mut resource = schemas.get("beneficiaries").unwrap().clone();
-            resource
-                .columns
-                .iter_mut()
-                .filter_map(|column| column.personal.as_mut())
-                .for_each(|of| *of = treatment.clone());
-            resource
-        };
+        let treated = |treatment: Treatment| beneficiaries(&treatment);
         let (this, other) = (r#"{"id":"b","nickname":"Canary"}"#, r#"{"id":"b","nickname":"Other"}"#);
         let kept = differences(&treated(Treatment::Keep), this, other);
         assert_eq!(kept, [("nickname".to_owned(), Some(["Canary", "Other"].map(|value| Some(value.to_owned()))))]);

@@ -87,14 +87,15 @@ fn find(reader: &mut Reader<'_>, columns: &[Column], places: &mut Vec<(usize, us
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         decode::{Cell, Decoder, Zone},
         schema::{Resource, Schemas},
     };
 
-    fn beneficiaries(treatment: &Treatment) -> Resource {
+    /// Beneficiaries whose personal columns are treated like this.
+    pub(in crate::decode) fn beneficiaries(treatment: &Treatment) -> Resource {
         let mut resource = Schemas::builtin().unwrap().get("beneficiaries").unwrap().clone();
         resource
             .columns

@@ -82,6 +82,12 @@ impl DuckDb {
         answer.rows[0][0].as_str().unwrap_or_else(|| panic!("null: {sql}")).to_owned()
     }
 
+    /// How many rows are in one source and not, or not as often, in the other.
+    pub fn rows_apart(&mut self, one: &str, other: &str) -> String {
+        let apart = format!("((FROM {one} EXCEPT ALL FROM {other}) UNION ALL (FROM {other} EXCEPT ALL FROM {one}))");
+        self.value(&format!("SELECT CAST(count(*) AS VARCHAR) FROM {apart}"))
+    }
+
     /// Column names with their types, as `DESCRIBE` gives them.
     pub fn describe(&mut self, sql: &str) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -216,9 +216,7 @@ impl Sync {
     }
 
     pub fn run(self) -> Synced {
-        let ended = end(self.spawn());
-        assert_without_secrets(&ended);
-        Synced::of(ended)
+        Synced::of(run(&mut self.command()))
     }
 
     /// Runs it, and fails the test if it does.
