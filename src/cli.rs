@@ -36,6 +36,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Reckon what each account should hold from all deposits, withdrawals and trades, and say what does not add up
     Reconcile(ReconcileArgs),
+    /// Copy small commits into snapshots, so that reading all versions stays quick
+    Compact(CompactArgs),
     /// Print what gives a database, or dbt, the lake's tables
     Ddl(DdlArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
@@ -104,6 +106,19 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub against_api: bool,
     /// Print what was found as JSON, one line a resource, one a difference and one for the run
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `compact`.
+#[derive(Debug, Args)]
+pub struct CompactArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Leave a resource alone while fewer commits than this are in no snapshot
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub min_commits: u64,
+    /// Print what was done as JSON, one line a resource and one for the run
     #[arg(long)]
     pub json: bool,
 }
@@ -218,6 +233,14 @@ impl VerifyArgs {
     #[must_use]
     pub fn flags(&self) -> Flags {
         Flags { base_url: self.base_url.clone(), ..self.settings.flags() }
+    }
+}
+
+impl CompactArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.settings.flags()
     }
 }
 

@@ -30,6 +30,7 @@ pub mod api;
 pub mod catalog;
 pub mod check;
 pub mod cli;
+pub mod compact;
 pub mod config;
 pub mod ddl;
 pub mod decode;

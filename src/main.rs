@@ -7,7 +7,11 @@ use std::{
 
 use lumetrade_export::{
     check,
-    cli::{CheckArgs, Cli, Command, Database, DdlArgs, ReconcileArgs, SandboxArgs, StatusArgs, SyncArgs, VerifyArgs},
+    cli::{
+        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, SandboxArgs, StatusArgs, SyncArgs,
+        VerifyArgs,
+    },
+    compact,
     config::{Config, Environment},
     ddl, demo,
     error::{Error, Kind},
@@ -93,6 +97,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Status(args) => status(&args, &environment).await,
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
         Command::Reconcile(args) => reconcile(&args, &environment).await,
+        Command::Compact(args) => compact(&args, &environment).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
@@ -139,6 +144,14 @@ async fn reconcile(args: &ReconcileArgs, environment: &Environment) -> Result<u8
     let config = Config::load(args.flags(), environment)?;
     let report = reconcile::run(&config).await?;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+    Ok(report.exit_code())
+}
+
+async fn compact(args: &CompactArgs, environment: &Environment) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let report = compact::run(&config, args.min_commits).await?;
+    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+    tell_failures(report.failures());
     Ok(report.exit_code())
 }
 

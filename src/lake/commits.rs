@@ -21,8 +21,10 @@ const FOOTER_BYTES: u64 = 64 << 10;
 pub(super) struct CommitObject {
     /// Number of its claim: the objects of one hold different records.
     pub claim: u64,
+    pub seq: u64,
     pub partition: EventPartition,
     pub key: String,
+    pub size: u64,
     pub sha256: String,
 }
 
@@ -38,20 +40,31 @@ pub(super) async fn commits_between(
         let is_head = (after, sha256) == (head.seq, head.sha256.as_deref());
         return Ok(is_head.then(Vec::new));
     }
-    let claims = claims_covering(lake, layout, after + 1, head.seq).await?;
-    let Some(first) = claims.first().filter(|claim| claim.seq == after + 1) else { return Ok(None) };
+    let commits = commits_from(lake, layout, after + 1, head).await?;
+    let Some(first) = commits.first().filter(|first| first.claim == after + 1) else { return Ok(None) };
     if after > 0 {
-        let commit = read_commit(lake, &first.objects[0].key).await?;
+        let commit = read_commit(lake, &first.key).await?;
         if commit.is_none_or(|commit| commit.parent.as_deref() != sha256) {
             return Ok(None);
         }
     }
+    Ok(Some(commits))
+}
+
+/// The commits from number `first` up to `head`, in order.
+pub(super) async fn commits_from(
+    lake: &Lake,
+    layout: &Layout,
+    first: u64,
+    head: &Head,
+) -> Result<Vec<CommitObject>, LakeError> {
+    let claims = claims_covering(lake, layout, first, head.seq).await?;
     let objects = claims.into_iter().flat_map(|claim| claim.objects.into_iter().map(move |object| (claim.seq, object)));
-    let commits = objects.filter_map(|(claim, ClaimedObject { key, sha256, .. })| {
+    let commits = objects.filter_map(|(claim, ClaimedObject { key, size, sha256 })| {
         let (partition, seq) = layout.parse_commit(&key)?;
-        (seq <= head.seq).then_some(CommitObject { claim, partition, key, sha256 })
+        (first..=head.seq).contains(&seq).then_some(CommitObject { claim, seq, partition, key, size, sha256 })
     });
-    Ok(Some(commits.collect()))
+    Ok(commits.collect())
 }
 
 /// All commits up to `head`, in order.
@@ -115,15 +128,17 @@ pub(super) async fn commits_of(
 
 /// What the footer of an object says; `None` if the object is not there.
 pub(super) async fn read_commit(lake: &Lake, key: &str) -> Result<Option<Commit>, LakeError> {
-    let Some(tail) = lake.store.tail(key, FOOTER_BYTES).await? else { return Ok(None) };
-    let value = match parquet_file::footer_value(&tail, COMMIT_KEY) {
-        Err(_) if tail.len() as u64 == FOOTER_BYTES => {
-            let whole = lake.store.get(key).await?.unwrap_or_default();
-            parquet_file::footer_value(&whole, COMMIT_KEY)
-        }
-        decided => decided,
-    };
-    commit_of(key, value.map_err(|error| LakeError::damaged(key, error.to_string()))?.as_deref()).map(Some)
+    let Some(entry) = footer_entry(lake, key, COMMIT_KEY).await? else { return Ok(None) };
+    commit_of(key, entry.as_deref()).map(Some)
+}
+
+/// An entry in the footer of the object `key`, if it has one of this name; `None` if the object is not there.
+pub(super) async fn footer_entry(lake: &Lake, key: &str, name: &str) -> Result<Option<Option<String>>, LakeError> {
+    let Some(mut tail) = lake.store.tail(key, FOOTER_BYTES).await? else { return Ok(None) };
+    if let Some(length) = parquet_file::footer_bytes(&tail).filter(|length| *length > tail.len() as u64) {
+        tail = lake.store.tail(key, length).await?.unwrap_or_default();
+    }
+    parquet_file::footer_value(&tail, name).map(Some).map_err(|error| LakeError::damaged(key, error))
 }
 
 /// The commit that the footer of the object `key` names.

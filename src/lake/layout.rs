@@ -7,6 +7,9 @@ pub(super) const LAKE: &str = "meta/lake.json";
 /// What was written to try stores.
 pub(super) const PROBES: &str = "meta/probe";
 
+/// The snapshots of all resources.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+
 /// What was written to try the store, by the trial's name.
 pub(super) fn probes(name: &str) -> String {
     format!("{PROBES}/{name}")
@@ -79,6 +82,16 @@ impl Layout {
         format!("meta/{}/state/known.bin", self.resource)
     }
 
+    /// All snapshots.
+    pub(super) fn snapshots(&self) -> String {
+        format!("{SNAPSHOTS}/{}", self.resource)
+    }
+
+    /// The snapshot whose first commit has this number.
+    pub(super) fn snapshot(&self, first: u64) -> String {
+        format!("{}/{first:0SEQ_DIGITS$}.parquet", self.snapshots())
+    }
+
     pub(super) fn quarantine(&self) -> String {
         format!("quarantine/{}", self.resource)
     }
@@ -110,6 +123,11 @@ impl Layout {
     /// The same in the quarantine.
     pub(super) fn parse_quarantined(&self, key: &str) -> Option<u64> {
         parse_number(key, ".parquet").filter(|number| *number > 0 && self.quarantined(*number) == key)
+    }
+
+    /// The number of the first commit of the snapshot that a key stands for; `None` for a key that none has.
+    pub(super) fn parse_snapshot(&self, key: &str) -> Option<u64> {
+        parse_number(key, ".parquet").filter(|first| *first > 0 && self.snapshot(*first) == key)
     }
 
     /// The partition that a key under `current/<table>/` stands for; `None` for a key that no projection has.
@@ -170,6 +188,7 @@ mod tests {
         let layout = Layout::new(schemas.get("deposits").unwrap(), Granularity::Month);
         assert_eq!(layout.parse_claim(&layout.claim(7)), Some(7));
         assert_eq!(layout.parse_quarantined(&layout.quarantined(7)), Some(7));
+        assert_eq!(layout.parse_snapshot(&layout.snapshot(7)), Some(7));
         for key in
             [layout.claim(0), layout.claim(7).replace("log", "logs"), layout.claim(7).replace("/log/", "/log/x/")]
         {

@@ -16,7 +16,8 @@ use parquet::{
     column::writer::ColumnCloseResult,
     errors::ParquetError,
     file::{
-        metadata::{ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaDataReader, RowGroupMetaData},
+        FOOTER_SIZE,
+        metadata::{ColumnChunkMetaData, FileMetaData, FooterTail, KeyValue, ParquetMetaDataReader, RowGroupMetaData},
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
         reader::ChunkReader,
     },
@@ -29,6 +30,7 @@ use super::{
     spool::{Segment, Spooled},
     watched::{Failure, Watched},
 };
+use crate::schema::is_partition_column;
 
 /// Bytes of a row group, encoded. It bounds what an open file holds in memory.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
@@ -172,10 +174,12 @@ fn is_distinct(leaf: &Field) -> bool {
         }
 }
 
-/// Whether the rows of a group may lie in a range of their own, so that readers that look for others can pass it over: times
-/// and what is ours, but neither amounts nor texts.
+/// Whether the rows of a group may lie in a range of their own, so that readers that look for others can pass it over: times,
+/// partitions and what is ours, but neither amounts nor other texts.
 fn is_ordered(leaf: &Field) -> bool {
-    leaf.name().starts_with('_') || !matches!(leaf.data_type(), DataType::Decimal128(..) | DataType::Utf8)
+    leaf.name().starts_with('_')
+        || is_partition_column(leaf.name())
+        || !matches!(leaf.data_type(), DataType::Decimal128(..) | DataType::Utf8)
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
@@ -311,7 +315,13 @@ fn caught<T, E: ToString>(read: impl FnOnce() -> Result<T, E>) -> Result<T, Stri
     }
 }
 
-/// An entry of the footer of a whole file, or of its last bytes. `Err` with the bytes needed if the footer is longer.
+/// Length of the footer with what ends it, from the last bytes of a file; `None` if they do not end one.
+pub(super) fn footer_bytes(tail: &Bytes) -> Option<u64> {
+    let end = tail.last_chunk::<FOOTER_SIZE>()?;
+    Some(FooterTail::try_new(end).ok()?.metadata_length() as u64 + FOOTER_SIZE as u64)
+}
+
+/// An entry of the footer of a whole file, or of its last bytes. `Err` if the footer is longer than these, or damaged.
 pub(super) fn footer_value(tail: &Bytes, key: &str) -> Result<Option<String>, String> {
     let metadata = caught(|| {
         let mut reader = ParquetMetaDataReader::new();

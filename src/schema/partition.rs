@@ -45,14 +45,20 @@ impl Granularity {
     /// The partition's folder, as in `event_month=2026-05`; `None` where nothing is partitioned.
     #[must_use]
     pub fn folder(self, partition: EventPartition) -> Option<String> {
+        Some(format!("{}={}", self.column()?, self.value(partition)?))
+    }
+
+    /// What a partition is called, as in `2026-05`; `None` where nothing is partitioned.
+    #[must_use]
+    pub fn value(self, partition: EventPartition) -> Option<String> {
+        self.column()?;
         let date = NaiveDate::from_epoch_days(partition.0)?;
-        let column = self.column()?;
         let format = match self {
             Granularity::Day => "%Y-%m-%d",
             Granularity::Month => "%Y-%m",
             Granularity::Year | Granularity::None => "%Y",
         };
-        Some(format!("{column}={}", date.format(format)))
+        Some(date.format(format).to_string())
     }
 
     /// The partition whose folder this is; `None` if the name is no folder of this granularity.
@@ -78,6 +84,14 @@ impl Granularity {
             Granularity::None => None,
         }
     }
+}
+
+/// Whether a partition column has this name, in a lake of any granularity.
+#[must_use]
+pub fn is_partition_column(name: &str) -> bool {
+    [Granularity::Day, Granularity::Month, Granularity::Year]
+        .iter()
+        .any(|granularity| granularity.column() == Some(name))
 }
 
 impl fmt::Display for Granularity {

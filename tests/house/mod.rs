@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 8] = [
     &["config"],
     &["error"],
     &["sync"],
-    &["check", "cli", "ddl", "demo", "reconcile", "status", "telemetry", "verify"],
+    &["check", "cli", "compact", "ddl", "demo", "reconcile", "status", "telemetry", "verify"],
     &["main"],
 ];
 

@@ -6,6 +6,7 @@
 //!                                      ▼
 //!                                   Versions: each record's versions follow each other ──fold──▶ compared with
 //!                                                                                     current/ │ state cache
+//! snapshots: each with its commits
 //! quarantine, strays: by themselves
 //! ```
 //!
@@ -25,6 +26,7 @@ mod lost;
 mod object;
 mod quarantine;
 mod report;
+mod snapshots;
 mod state;
 mod strays;
 mod versions;
@@ -85,6 +87,7 @@ impl Lake {
             state::verify(&scope, &mut chain, report).await?;
         }
         chain.verify_open(&scope, &inventory, report).await?;
+        snapshots::verify(&scope, &inventory, report).await?;
         quarantine::verify(&scope, report).await?;
         strays::verify(&scope, report).await
     }

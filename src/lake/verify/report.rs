@@ -35,6 +35,8 @@ pub enum Law {
     State,
     /// The quarantine's numbers have no gaps, and what is released was quarantined.
     Quarantine,
+    /// A snapshot follows the one before it, and has the rows of its commits and no others.
+    Snapshots,
     /// Nothing else lies where readers and syncs look.
     Strays,
 }
@@ -84,6 +86,8 @@ pub struct Figures {
     pub current_rows: u64,
     /// Objects of the quarantine.
     pub quarantine_objects: u64,
+    /// Snapshots.
+    pub snapshots: u64,
     /// Bytes hashed.
     pub bytes_hashed: u64,
 }
@@ -156,6 +160,7 @@ impl Law {
             Law::Current => "current",
             Law::State => "state",
             Law::Quarantine => "quarantine",
+            Law::Snapshots => "snapshots",
             Law::Strays => "strays",
         }
     }

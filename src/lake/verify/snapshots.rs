@@ -1,0 +1,199 @@
+//! The snapshots: each follows the one before it, and has the rows of its commits and no others.
+//!
+//! Readers of the views take a snapshot for its commits, so every value of it is compared with theirs. Both are read side by
+//! side in the order in which a snapshot has its rows; a few of each are held.
+
+use std::{collections::BTreeSet, fs::File, sync::Arc};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Fields, Schema};
+
+use super::{
+    super::{
+        LakeError, claim,
+        fold::conform,
+        parquet_file::Content,
+        snapshot::{SNAPSHOT_KEY, Snapshot, extended, with_partition},
+    },
+    Depth, Law, Scope, Verification, damage,
+    inventory::{Inventory, Place},
+};
+
+pub(super) async fn verify(
+    scope: &Scope<'_>,
+    inventory: &Inventory,
+    report: &mut Verification,
+) -> Result<(), LakeError> {
+    let Scope { lake, layout, .. } = scope;
+    let mut listed = BTreeSet::new();
+    for object in lake.store.list(&layout.snapshots()).await? {
+        match layout.parse_snapshot(&object.key) {
+            Some(first) => drop(listed.insert(first)),
+            None => report.find(Law::Strays, &object.key, "is no snapshot, and the views read it"),
+        }
+    }
+    let (mut next, mut is_readable) = (1, true);
+    while let Some(read) = Opened::read(scope, next).await? {
+        listed.remove(&next);
+        report.figures.snapshots += 1;
+        let Some(Opened { snapshot, content }) = report.admit(Law::Snapshots, read)? else {
+            is_readable = false;
+            break;
+        };
+        let key = layout.snapshot(next);
+        match promised(scope, inventory, snapshot.last).await? {
+            Some(sha256) if sha256 != snapshot.sha256 => {
+                let problem = format!("is not of this log, which has another commit {}", snapshot.last);
+                report.find(Law::Snapshots, &key, problem);
+            }
+            None => {
+                report.find(Law::Snapshots, &key, format!("has commits up to {}, which is not claimed", snapshot.last))
+            }
+            Some(_) => {
+                if let Some(content) = content {
+                    let compared = match places(inventory, &snapshot) {
+                        Some(commits) => compare(scope, &commits, &snapshot, content).await,
+                        None => Err(LakeError::damaged("a commit of it", "is not there, or not known")),
+                    };
+                    match compared {
+                        Err(LakeError::Damaged { key: at, problem }) if at != key => {
+                            report.note(&key, format!("was not compared with its commits: {at} {problem}"));
+                        }
+                        compared => drop(report.admit(Law::Snapshots, compared)?),
+                    }
+                }
+            }
+        }
+        next = snapshot.last.saturating_add(1);
+    }
+    for first in listed {
+        let key = layout.snapshot(first);
+        match is_readable {
+            true => report.find(Law::Snapshots, &key, format!("follows none: there is none that begins with {next}")),
+            false => report.note(&key, "was not looked at: one before it cannot be read"),
+        }
+    }
+    Ok(())
+}
+
+/// A snapshot, as far as it is looked at.
+struct Opened {
+    snapshot: Snapshot,
+    /// Its rows. None if they are not to be read.
+    content: Option<Content<File>>,
+}
+
+impl Opened {
+    /// The snapshot that begins with this number, or how it is damaged; `None` if it is not there.
+    async fn read(scope: &Scope<'_>, first: u64) -> Result<Option<Result<Self, LakeError>>, LakeError> {
+        let Scope { lake, layout, .. } = scope;
+        if scope.depth == Depth::Quick {
+            let read = Snapshot::read(lake, layout, first).await.transpose();
+            return Ok(read.map(|snapshot| Ok(Self { snapshot: snapshot?, content: None })));
+        }
+        let key = layout.snapshot(first);
+        let Some(file) = lake.store.download(&key, scope.spool).await? else { return Ok(None) };
+        Ok(Some(Content::open(&key, file).and_then(|content| {
+            let snapshot = Snapshot::parse(content.entry(SNAPSHOT_KEY).as_deref(), lake, layout, first)?;
+            Ok(Self { snapshot, content: Some(content) })
+        })))
+    }
+}
+
+/// The SHA-256 that the claim of a number promises. What has been claimed since the inventory was taken is another run's.
+async fn promised(scope: &Scope<'_>, inventory: &Inventory, seq: u64) -> Result<Option<String>, LakeError> {
+    if let Some(numbered) = inventory.numbered.iter().find(|numbered| numbered.seq == seq) {
+        return Ok(numbered.promised().map(|object| object.sha256.clone()));
+    }
+    let claim = damage(claim::of_number(scope.lake, &scope.layout, seq, 0).await)?.ok().flatten();
+    Ok(claim.and_then(|claim| claim.object(seq).map(|object| object.sha256.clone())))
+}
+
+/// Compares the rows of a snapshot with those of its commits.
+///
+/// # Errors
+///
+/// [`LakeError::Damaged`] of the snapshot if it has others, and of a commit that is damaged or has gone.
+async fn compare(
+    scope: &Scope<'_>,
+    commits: &[(u64, &Place)],
+    snapshot: &Snapshot,
+    content: Content<File>,
+) -> Result<(), LakeError> {
+    let Scope { lake, layout, .. } = scope;
+    let damaged = |problem: String| LakeError::damaged(&layout.snapshot(snapshot.first), problem);
+    let partition = layout.granularity().column();
+    let schema = content.schema().clone();
+    let columns = schema.fields().iter().filter(|field| Some(field.name().as_str()) != partition).cloned();
+    let rows_schema = Arc::new(Schema::new(columns.collect::<Fields>()));
+    let counts = (content.rows(), snapshot.rows);
+    let mut stored = Stored { batches: content.batches(None)?, rest: None };
+    for (seq, Place { key, partition, .. }) in commits {
+        let commit = Content::open(key, lake.store.fetch(key, scope.spool).await?)?;
+        if extended(rows_schema.fields(), commit.schema().fields()) != *rows_schema.fields() {
+            return Err(damaged(format!("lacks a column of commit {seq}")));
+        }
+        for batch in commit.batches(None)? {
+            let expected =
+                conform(&batch?, &rows_schema, scope.resource).map_err(|error| damaged(error.to_string()))?;
+            let expected = with_partition(&expected, &schema, layout.granularity(), *partition);
+            let expected = expected.map_err(|error| damaged(error.to_string()))?;
+            if let Some(difference) = stored.difference(expected)? {
+                return Err(damaged(format!("has not the rows of commit {seq}: {difference}")));
+            }
+        }
+    }
+    if stored.has_more()? || counts.0 != counts.1 {
+        return Err(damaged("has rows of none of its commits, or counts them wrongly".to_owned()));
+    }
+    Ok(())
+}
+
+/// Where the commits of a snapshot are, with their numbers, in the order in which it has them; `None` if one is not known.
+fn places<'i>(inventory: &'i Inventory, snapshot: &Snapshot) -> Option<Vec<(u64, &'i Place)>> {
+    let numbers = snapshot.first..=snapshot.last;
+    let places = inventory.numbered.iter().filter(|numbered| numbers.contains(&numbered.seq));
+    let mut places: Vec<_> =
+        places.map(|numbered| Some((numbered.seq, numbered.place.as_ref()?))).collect::<Option<_>>()?;
+    places.sort_by_key(|(seq, place)| (place.partition, *seq));
+    (places.len() as u64 == snapshot.last - snapshot.first + 1).then_some(places)
+}
+
+/// The rows of a snapshot, as they are read.
+struct Stored<I> {
+    batches: I,
+    rest: Option<RecordBatch>,
+}
+
+impl<I: Iterator<Item = Result<RecordBatch, LakeError>>> Stored<I> {
+    /// Reads as many rows as these, and says how they differ from them.
+    fn difference(&mut self, mut expected: RecordBatch) -> Result<Option<String>, LakeError> {
+        while expected.num_rows() > 0 {
+            if !self.has_more()? {
+                return Ok(Some("there are fewer".to_owned()));
+            }
+            let Some(rest) = self.rest.take() else { continue };
+            let count = rest.num_rows().min(expected.num_rows());
+            let is_other = |column: &usize| {
+                rest.column(*column).slice(0, count).as_ref() != expected.column(*column).slice(0, count).as_ref()
+            };
+            if let Some(column) = (0..rest.num_columns()).find(is_other) {
+                return Ok(Some(format!("column `{}` is another", rest.schema().field(column).name())));
+            }
+            expected = expected.slice(count, expected.num_rows() - count);
+            self.rest = Some(rest.slice(count, rest.num_rows() - count));
+        }
+        Ok(None)
+    }
+
+    /// Whether there are rows that have not been read. What cannot be read is an error.
+    fn has_more(&mut self) -> Result<bool, LakeError> {
+        while self.rest.as_ref().is_none_or(|rest| rest.num_rows() == 0) {
+            match self.batches.next() {
+                Some(batch) => self.rest = Some(batch?),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
