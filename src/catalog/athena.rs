@@ -129,7 +129,7 @@ fn projection(catalog: &Catalog<'_>, resource: &Resource) -> Option<Projection> 
 /// First and last partition that are looked for, as they are named in paths; the last may be relative to the time of a query.
 fn range(catalog: &Catalog<'_>) -> Option<(String, String)> {
     let granularity = catalog.granularity;
-    let name = |partition: EventPartition| Some(granularity.folder(partition)?.split_once('=')?.1.to_owned());
+    let name = |partition: EventPartition| granularity.value(partition);
     let held = || catalog.folders.iter().filter_map(|folder| granularity.parse_folder(folder.rsplit('/').next()?));
     let first = EventPartition(NaiveDate::from_ymd_opt(OLDEST_YEAR, 1, 1)?.to_epoch_days());
     let first = held().min().map_or(first, |oldest| oldest.min(first));

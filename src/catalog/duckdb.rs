@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Catalog, PARTITION, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
-use crate::schema::{List, Resource, SYSTEM_COLUMNS, Table};
+use crate::schema::{EventPartition, List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
     text: "VARCHAR",
@@ -15,6 +15,12 @@ const TYPES: TypeNames = TypeNames {
     member: |name, kind| format!("{name} {kind}"),
     list: |members| format!("STRUCT({members})[]"),
 };
+
+/// Digits of the number in a commit's name.
+const SEQ_DIGITS: usize = 20;
+
+/// A file that a glob found, as a path that means itself in another.
+const ESCAPED_FILE: &str = "regexp_replace(file, '[*?[]', '[\\0]', 'g')";
 
 /// Columns of a history, with what they mean.
 const VALIDITY: [(&str, &str); 3] = [
@@ -77,18 +83,17 @@ fn header(catalog: &Catalog<'_>) -> String {
 fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
     let name = &table.name;
     let partition = catalog.partition(resource);
-    let versions = versions_of(resource, partition);
-    let current = rows_in(catalog, &format!("current/{name}"), table, partition);
-    let changes = rows_in(catalog, &format!("changes/{name}"), table, partition);
+    let record = versions_of(resource, partition);
+    let (current, changes) = (current_rows(catalog, table, partition), versions(catalog, table, partition));
     let text = &doc(table.schema.metadata());
-    let mut sql = String::new();
+    let mut sql = find_snapshots(catalog, table, partition);
     sql += &view(name, &current, text, &columns(table, partition, &[]));
     let all = format!("{text} Every version that was seen, and every removal.");
     sql += &view(&format!("{name}_changes"), &changes, &all, &columns(table, partition, &[]));
     let history = format!(
         "SELECT * EXCLUDE (ended_at), _observed_at AS valid_from, ended_at AS valid_to, ended_at IS NULL AS is_current\n\
          FROM (\n\
-         \x20   SELECT *, lead(_observed_at) OVER (PARTITION BY {versions} ORDER BY _seq) AS ended_at FROM {name}_changes\n\
+         \x20   SELECT *, lead(_observed_at) OVER (PARTITION BY {record} ORDER BY _seq) AS ended_at FROM {name}_changes\n\
          )\n\
          WHERE _op <> 'removed'"
     );
@@ -97,7 +102,7 @@ fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> Stri
     let as_of = format!(
         "FROM {name}_changes\n\
          WHERE _observed_at <= CAST(moment AS TIMESTAMP WITH TIME ZONE)\n\
-         QUALIFY row_number() OVER (PARTITION BY {versions} ORDER BY _seq DESC) = 1 AND _op <> 'removed'"
+         QUALIFY row_number() OVER (PARTITION BY {record} ORDER BY _seq DESC) = 1 AND _op <> 'removed'"
     );
     sql + &as_of_macro(name, &as_of)
 }
@@ -106,7 +111,7 @@ fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> Stri
 fn of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table, column: &str, list: &List) -> String {
     let (name, parent) = (&table.name, &resource.name);
     let partition = catalog.partition(resource);
-    let current = rows_in(catalog, &format!("current/{name}"), table, partition);
+    let current = current_rows(catalog, table, partition);
     let text = &doc(table.schema.metadata());
     let system: Vec<&str> = SYSTEM_COLUMNS.iter().skip(1).map(|(name, _)| *name).chain(partition).collect();
     let flat = |from: &str, more: &[(&str, &str)]| {
@@ -127,20 +132,109 @@ fn of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table, column
     sql + &as_of_macro(name, &flat(&format!("{parent}_as_of(moment)"), &[]))
 }
 
-/// The rows in the files of a folder. The query has all columns that are declared, whether or not a file has them, or there is one.
-fn rows_in(catalog: &Catalog<'_>, folder: &str, table: &Table, partition: Option<&str>) -> String {
-    let declared = table.schema.fields().iter().map(|field| (field.name().as_str(), type_name(field, &TYPES)));
-    let declared = declared.chain(partition.map(|column| (column, TYPES.text.to_owned())));
-    let declared: Vec<String> = declared.map(|(name, kind)| format!("NULL::{kind} AS {name}")).collect();
-    let none = format!("SELECT\n    {}\nWHERE false", declared.join(",\n    "));
-    if catalog.has(folder) {
-        format!("FROM {}\nUNION ALL BY NAME\n{none}", read_parquet(catalog, folder))
-    } else {
-        format!("-- There is nothing yet. Once there is, `ddl` says where.\n{none}")
+/// The rows of the objects of a table in `current/`.
+fn current_rows(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> String {
+    let folder = format!("current/{}", table.name);
+    if !catalog.has(&folder) {
+        return no_rows(table, partition);
+    }
+    let columns = declared(table, None);
+    format!(
+        "SELECT {}\nFROM {}",
+        row(catalog, partition, "data.parquet"),
+        read_files(&quoted(&glob(catalog, &folder, partition)), &columns)
+    )
+}
+
+/// All versions: those that were in snapshots when the session began, and the commits behind them. A session that was not begun
+/// with the statements for that reads all commits.
+fn versions(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> String {
+    let name = &table.name;
+    let folder = format!("changes/{name}");
+    if !catalog.has(&folder) {
+        return no_rows(table, partition);
+    }
+    let commits = quoted(&glob(catalog, &folder, partition));
+    let snapshots = format!("coalesce(getvariable('{name}_snapshots'), [{commits}])");
+    let is_behind = format!(
+        "parse_filename(filename, true) > lpad(CAST(getvariable('{name}_compacted') AS VARCHAR), {SEQ_DIGITS}, '0')"
+    );
+    format!(
+        "SELECT * EXCLUDE (filename)\nFROM {in_snapshots}\nWHERE getvariable('{name}_snapshots') IS NOT NULL\n\
+         UNION ALL\n\
+         SELECT {row}\nFROM {in_commits}\nWHERE coalesce({is_behind}, true)",
+        in_snapshots = read_files(&snapshots, &declared(table, partition)),
+        in_commits = read_files(&commits, &declared(table, None)),
+        row = row(catalog, partition, &format!("{:0SEQ_DIGITS$}.parquet", 0)),
+    )
+}
+
+/// Statements that find the snapshots of a table and the last number that is in one. What they find holds for a session:
+/// snapshots stay as they are, and what is committed or compacted later is read from the commits.
+fn find_snapshots(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> String {
+    let name = &table.name;
+    let folder = format!("changes/{name}");
+    if !catalog.has(&folder) {
+        return String::new();
+    }
+    let snapshots = quoted(&glob(catalog, &format!("snapshots/{name}"), None));
+    let commits = quoted(&glob(catalog, &folder, partition));
+    let number = [("_seq".to_owned(), TYPES.bigint.to_owned())];
+    let read = read_files(&format!("coalesce(getvariable('{name}_snapshots'), [{commits}])"), &number);
+    format!(
+        "SET VARIABLE {name}_snapshots = (SELECT list({ESCAPED_FILE} ORDER BY file) FROM glob({snapshots}));\n\
+         SET VARIABLE {name}_compacted = (\n    SELECT max(_seq) FROM {}\n    \
+         WHERE getvariable('{name}_snapshots') IS NOT NULL\n);\n\n",
+        read.replace('\n', "\n    ")
+    )
+}
+
+/// No rows, with the columns of a table: a resource that has no object yet.
+fn no_rows(table: &Table, partition: Option<&str>) -> String {
+    let columns = declared(table, partition).into_iter().map(|(name, kind)| format!("NULL::{kind} AS {name}"));
+    let columns: Vec<String> = columns.collect();
+    format!(
+        "-- There is nothing yet. Once there is, `ddl` says where.\nSELECT\n    {}\nWHERE false",
+        columns.join(",\n    ")
+    )
+}
+
+/// The columns that are declared, with their types.
+fn declared(table: &Table, partition: Option<&str>) -> Vec<(String, String)> {
+    let fields = table.schema.fields().iter().map(|field| (field.name().clone(), type_name(field, &TYPES)));
+    fields.chain(partition.map(|column| (column.to_owned(), TYPES.text.to_owned()))).collect()
+}
+
+/// The columns of a file, and the partition that its folder is: text of one length before a name of one length, which is quicker
+/// for thousands of files than to look for it.
+fn row(catalog: &Catalog<'_>, partition: Option<&str>, file_name: &str) -> String {
+    match partition {
+        Some(column) => {
+            let length = catalog.granularity.value(EventPartition::default()).unwrap_or_default().len();
+            let start = length + "/".len() + file_name.len();
+            format!("* EXCLUDE (filename), substr(filename, -{start}, {length}) AS {column}")
+        }
+        None => "* EXCLUDE (filename)".to_owned(),
     }
 }
 
-/// The files of a folder, each with the columns that were declared when it was written.
+/// Files with these columns, each of which is null where a file lacks it. DuckDB reads no other columns then, and of a file that
+/// is not needed not even its footer.
+fn read_files(files: &str, columns: &[(String, String)]) -> String {
+    let columns = columns
+        .iter()
+        .map(|(name, kind)| format!("    '{name}': {{name: '{name}', type: {}, default_value: NULL}}", quoted(kind)));
+    let columns: Vec<String> = columns.collect();
+    format!("read_parquet({files}, filename = true, schema = MAP {{\n{}\n}})", columns.join(",\n"))
+}
+
+/// The objects of a folder with partitions, or without.
+fn glob(catalog: &Catalog<'_>, folder: &str, partition: Option<&str>) -> String {
+    let partition = partition.map_or("", |_| "*/");
+    format!("{}/{folder}/{partition}*.parquet", escaped(catalog.location))
+}
+
+/// The files of a folder with all their columns, each as it was declared when its file was written.
 pub(super) fn read_parquet(catalog: &Catalog<'_>, folder: &str) -> String {
     let glob = format!("{}/{folder}/**/*.parquet", escaped(catalog.location));
     format!("read_parquet({}, union_by_name = true, hive_types_autocast = false)", quoted(&glob))
