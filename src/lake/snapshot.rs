@@ -331,3 +331,51 @@ pub(super) fn with_partition(
         value.map(|value| Arc::new(StringArray::from_iter_values((0..rows.num_rows()).map(|_| &value))) as ArrayRef);
     RecordBatch::try_new(schema.clone(), rows.columns().iter().cloned().chain(column).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(seq: u64, size: u64) -> CommitObject {
+        let partition = EventPartition::default();
+        CommitObject { claim: seq, seq, partition, key: String::new(), size, sha256: String::new() }
+    }
+
+    #[test]
+    fn a_run_has_as_many_commits_as_fit_and_at_least_one() {
+        let max = COPIED_BYTES_MAX;
+        let rows: [(&[u64], &[usize]); 6] = [
+            (&[], &[]),
+            (&[1], &[1]),
+            (&[1, max - 1, 1, 2], &[2, 2]),
+            (&[max, max], &[1, 1]),
+            (&[1, 2 * max, 1, 1], &[1, 1, 2]),
+            (&[u64::MAX, u64::MAX], &[1, 1]),
+        ];
+        for (sizes, expected) in rows {
+            let commits = sizes.iter().zip(1..).map(|(size, seq)| commit(seq, *size)).collect();
+            let runs = runs(commits);
+            assert_eq!(runs.iter().map(Vec::len).collect::<Vec<_>>(), expected, "{sizes:?}");
+            let numbers: Vec<u64> = runs.iter().flatten().map(|commit| commit.seq).collect();
+            assert_eq!(numbers, (1..=sizes.len() as u64).collect::<Vec<_>>(), "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_both_in_the_order_of_the_first() {
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let list = |members: Vec<Field>| {
+            let element = Arc::new(Field::new("element", DataType::Struct(members.into()), false));
+            Field::new("fills", DataType::List(element), true)
+        };
+        let declared: Fields = vec![text("id").with_nullable(false), list(vec![text("a"), text("b")])].into();
+        let found: Fields =
+            vec![list(vec![text("c"), text("a")]), text("id").with_nullable(false), text("gone").with_nullable(false)]
+                .into();
+        let both: Fields =
+            vec![text("id").with_nullable(false), list(vec![text("a"), text("b"), text("c")]), text("gone")].into();
+        assert_eq!(extended(&declared, &found), both);
+        assert_eq!(extended(&both, &found), both);
+        assert_eq!(extended(&declared, &declared), declared);
+    }
+}

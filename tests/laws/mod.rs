@@ -17,6 +17,7 @@ mod records;
 mod reserved;
 mod returns;
 mod s3;
+mod snapshots;
 mod sweep;
 mod torture;
 mod verify;

@@ -91,6 +91,10 @@ fn a_sync_needs_no_right_that_the_policy_does_not_give() {
     assert_eq!(fresh.sync(&place).succeed().outcome("withdrawals"), "committed");
     let world = World::new();
     let place = world.place_with(policed());
+    let assert_nothing_denied = |place: &Place| {
+        let denied: Vec<_> = place.s3.seen().into_iter().filter(|seen| seen.status == Some(403)).collect();
+        assert!(denied.is_empty(), "{denied:?}");
+    };
     for damage in ["", "current/withdrawals/", "meta/withdrawals/state/", "meta/withdrawals/current.json"] {
         if !damage.is_empty() {
             let keys = place.s3.contents().into_keys().filter(|key| key.starts_with(damage));
@@ -99,6 +103,11 @@ fn a_sync_needs_no_right_that_the_policy_does_not_give() {
         world.sync(&place).succeed();
         world.assert_is_the_truth(&place, &mut duckdb);
     }
+    let mut compact = program_on(&place.s3.location(), place.folder.path(), "compact");
+    let compacted = run(compact.args(["--min-commits", "1"]));
+    assert_eq!(compacted.code, Some(0), "{}", compacted.stderr);
+    assert!(place.s3.contents().keys().any(|key| key.starts_with("snapshots/withdrawals/")));
+    assert_nothing_denied(&place);
     // A claim left open is settled, too.
     let place = world.place_with(policed());
     place.s3.inject(Fault { class: Class::Data, what: What::Late, when: When::After, first: 2, times: 1 });
@@ -109,8 +118,7 @@ fn a_sync_needs_no_right_that_the_policy_does_not_give() {
     world.sync(&place).succeed();
     assert_eq!(place.s3.land(), 0);
     world.assert_is_the_truth(&place, &mut duckdb);
-    let denied: Vec<_> = place.s3.seen().into_iter().filter(|seen| seen.status == Some(403)).collect();
-    assert!(denied.is_empty(), "{denied:?}");
+    assert_nothing_denied(&place);
 }
 
 #[test]

@@ -102,6 +102,13 @@ impl Bucket {
         }
     }
 
+    /// Copies all commits into snapshots.
+    fn compact(&self) {
+        let compacted = run(program_on(&self.place, self.folder.path(), "compact").args(["--min-commits", "1"]));
+        assert_eq!(compacted.code, Some(0), "{}", compacted.stderr);
+        assert!(!self.lake().files_below("snapshots/withdrawals").is_empty());
+    }
+
     /// What readers find of a sync that was killed: whole files only, each version once, and a status that agrees.
     fn check_what_was_left(&mut self) {
         let lake = self.lake();
@@ -134,11 +141,14 @@ fn a_lake_in_a_real_bucket_is_what_one_on_disk_is() {
     bucket.check();
     bucket.check_what_duckdb_reads();
     bucket.check_views();
+    bucket.compact();
+    bucket.check_views();
     assert_eq!(bucket.sync().succeed().outcome("withdrawals"), "unchanged");
     for days in [1, 30] {
         bucket.sandbox.advance(TimeDelta::days(days));
         bucket.sync().succeed();
         bucket.check();
+        bucket.check_views();
     }
     for line in bucket.status() {
         let records = line["known"].as_u64().unwrap_or(0);
