@@ -21,7 +21,7 @@
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run; or what it would find, compared with the lake |
-//! | [`check`], [`status`], [`verify`], [`reconcile`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`check`], [`status`], [`verify`], [`reconcile`], [`compact`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.

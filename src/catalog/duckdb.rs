@@ -169,8 +169,9 @@ fn versions(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> St
     )
 }
 
-/// Statements that find the snapshots of a table and the last number that is in one. What they find holds for a session:
-/// snapshots stay as they are, and what is committed or compacted later is read from the commits.
+/// Statements that find the snapshots of a table, as far as each follows the one before it, and the last number that is in one.
+/// What they find holds for a session: snapshots stay as they are, and what is committed or compacted later is read from the
+/// commits.
 fn find_snapshots(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> String {
     let name = &table.name;
     let folder = format!("changes/{name}");
@@ -179,13 +180,22 @@ fn find_snapshots(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>)
     }
     let snapshots = quoted(&glob(catalog, &format!("snapshots/{name}"), None));
     let commits = quoted(&glob(catalog, &folder, partition));
-    let number = [("_seq".to_owned(), TYPES.bigint.to_owned())];
-    let read = read_files(&format!("coalesce(getvariable('{name}_snapshots'), [{commits}])"), &number);
     format!(
         "SET VARIABLE {name}_snapshots = (SELECT list({ESCAPED_FILE} ORDER BY file) FROM glob({snapshots}));\n\
-         SET VARIABLE {name}_compacted = (\n    SELECT max(_seq) FROM {}\n    \
-         WHERE getvariable('{name}_snapshots') IS NOT NULL\n);\n\n",
-        read.replace('\n', "\n    ")
+         SET VARIABLE {name}_compacted = (\n\
+         \x20   WITH snapshots AS (\n\
+         \x20       SELECT CAST(entry ->> '$.first' AS BIGINT) AS first, CAST(entry ->> '$.last' AS BIGINT) AS last FROM (\n\
+         \x20           SELECT CAST(decode(value) AS JSON) AS entry\n\
+         \x20           FROM parquet_kv_metadata(coalesce(getvariable('{name}_snapshots'), [{commits}]))\n\
+         \x20           WHERE decode(key) = 'lumetrade.snapshot' AND getvariable('{name}_snapshots') IS NOT NULL\n\
+         \x20       )\n\
+         \x20   ), each AS (SELECT first, last, first = coalesce(lag(last) OVER (ORDER BY first), 0) + 1 AS follows FROM snapshots)\n\
+         \x20   SELECT max(last) FROM (SELECT last, bool_and(follows) OVER (ORDER BY first) AS is_whole FROM each) WHERE is_whole\n\
+         );\n\
+         SET VARIABLE {name}_snapshots = nullif([\n\
+         \x20   file FOR file IN getvariable('{name}_snapshots')\n\
+         \x20   IF CAST(parse_filename(file, true) AS BIGINT) <= getvariable('{name}_compacted')\n\
+         ], []);\n\n"
     )
 }
 

@@ -188,18 +188,24 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 
 /// Of a whole file, which is left at its start.
 pub(super) fn sha256_of_file(file: &mut File) -> std::io::Result<String> {
-    let mut sha256 = Sha256::new();
     file.rewind()?;
+    let sha256 = sha256_of(&mut *file)?;
+    file.rewind()?;
+    Ok(sha256)
+}
+
+/// Of whatever is read.
+pub(super) fn sha256_of(mut content: impl Read) -> std::io::Result<String> {
+    let mut sha256 = Sha256::new();
     let mut buffer = vec![0; HASHED_BYTES];
     loop {
-        match file.read(&mut buffer) {
+        match content.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => sha256.update(&buffer[..read]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    file.rewind()?;
     Ok(hex::encode(sha256.finalize()))
 }
 

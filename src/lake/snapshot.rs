@@ -18,7 +18,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Cursor, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,6 +26,10 @@ use std::{
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
+use parquet::{
+    errors::ParquetError,
+    file::{FOOTER_SIZE, reader::ChunkReader},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -46,6 +50,9 @@ const FETCHED_AHEAD: usize = 8;
 /// Rows that a row group has at least before it ends with its partition: each has a cost of its own.
 const ROW_GROUP_ROWS_MIN: usize = 16 << 10;
 
+/// What stands for a SHA-256 until it is known.
+const NO_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 /// Key of the entry in a snapshot's footer.
 pub(super) const SNAPSHOT_KEY: &str = "lumetrade.snapshot";
 
@@ -63,9 +70,11 @@ pub(super) struct Snapshot {
     /// Number of the last.
     pub last: u64,
     /// SHA-256 of the last in hexadecimal, as it was claimed.
-    pub sha256: String,
+    pub last_sha256: String,
     /// Rows of all of them.
     pub rows: u64,
+    /// SHA-256 of the snapshot itself in hexadecimal, taken with zeros in its place.
+    pub sha256: String,
 }
 
 /// What compacting a resource came to.
@@ -130,7 +139,8 @@ impl<'a> Snapshots<'a> {
             let run = self.gather(commits).await?;
             let Some((written, rows)) = self.encode(run)? else { break };
             let key = self.layout.snapshot(first);
-            let held = self.lake.store.hold(&key, written.content, written.size).await?;
+            let sealed = sealed(&written).map_err(|error| LakeError::spool(&error))?;
+            let held = self.lake.store.hold(&key, sealed, written.size).await?;
             if let Creation::Theirs(_) = self.lake.store.create(&key, &held.bytes).await? {
                 tracing::warn!(key, "another run is compacting: the rest is left to it");
                 break;
@@ -164,7 +174,7 @@ impl<'a> Snapshots<'a> {
             return Err(LakeError::RolledBack { resource, seq: last.last, cache: key });
         }
         let mut commits = commits_from(self.lake, &self.layout, last.last, head).await?;
-        if commits.first().is_none_or(|commit| (commit.seq, &commit.sha256) != (last.last, &last.sha256)) {
+        if commits.first().is_none_or(|commit| (commit.seq, &commit.sha256) != (last.last, &last.last_sha256)) {
             return Err(LakeError::damaged(
                 &key,
                 format!("is not of this log, which has another commit {}", last.last),
@@ -194,7 +204,7 @@ impl<'a> Snapshots<'a> {
 
     /// One file of all rows of a run, and how many there are; `None` if there are none.
     fn encode(&self, Run { mut commits, columns }: Run) -> Result<Option<(Written, u64)>, LakeError> {
-        let spooling = |error: parquet::errors::ParquetError| LakeError::spool(&error);
+        let spooling = |error: ParquetError| LakeError::spool(&error);
         let spool = Spool::new(&self.spool).map_err(|error| LakeError::spool(&error))?;
         let (first, last) = (commits[0].0.seq, commits[commits.len() - 1].0.clone());
         commits.sort_by_key(|(commit, _)| (commit.partition, commit.seq));
@@ -224,8 +234,9 @@ impl<'a> Snapshots<'a> {
             resource: self.resource.name.clone(),
             first,
             last: last.seq,
-            sha256: last.sha256,
+            last_sha256: last.sha256,
             rows,
+            sha256: NO_SHA256.to_owned(),
         };
         let entry = serde_json::to_string(&snapshot).map_err(|error| LakeError::spool(&error))?;
         Ok(Some((file.close(SNAPSHOT_KEY, entry).map_err(spooling)?, rows)))
@@ -271,6 +282,33 @@ fn runs(commits: Vec<CommitObject>) -> Vec<Vec<CommitObject>> {
         }
     }
     runs
+}
+
+/// A finished file with its SHA-256 where there are zeros for it.
+fn sealed(file: &Written) -> Result<impl Read, ParquetError> {
+    let missing = || ParquetError::General("the footer has no place for its SHA-256".to_owned());
+    let place = place_of_sha256(&file.content, NO_SHA256)?.ok_or_else(missing)?;
+    let behind = file.content.get_read(place + NO_SHA256.len() as u64)?;
+    Ok(file.content.get_read(0)?.take(place).chain(Cursor::new(file.sha256.clone())).chain(behind))
+}
+
+/// SHA-256 of a file with zeros where its footer has this one; `None` if it has not.
+pub(super) fn sha256_without<R: ChunkReader>(file: &R, sha256: &str) -> Result<Option<String>, ParquetError> {
+    let Some(place) = place_of_sha256(file, sha256)? else { return Ok(None) };
+    let behind = file.get_read(place + sha256.len() as u64)?;
+    let whole = file.get_read(0)?.take(place).chain(NO_SHA256.as_bytes()).chain(behind);
+    Ok(Some(parquet_file::sha256_of(whole)?))
+}
+
+/// Where the footer of a file has this as the file's SHA-256.
+fn place_of_sha256<R: ChunkReader>(file: &R, sha256: &str) -> Result<Option<u64>, ParquetError> {
+    let end = file.len().saturating_sub(FOOTER_SIZE as u64);
+    let length = parquet_file::footer_bytes(&file.get_bytes(end, FOOTER_SIZE)?).unwrap_or_default().min(file.len());
+    let start = file.len() - length;
+    let footer = file.get_bytes(start, length as usize)?;
+    let (before, entry) = ("\"sha256\":\"", format!("\"sha256\":\"{sha256}\""));
+    let place = footer.windows(entry.len()).position(|window| window == entry.as_bytes());
+    Ok(place.map(|place| start + (place + before.len()) as u64))
 }
 
 /// A copy of a commit's object, which is what its claim promised, or a void.

@@ -13,7 +13,7 @@ use super::{
         LakeError, claim,
         fold::conform,
         parquet_file::Content,
-        snapshot::{SNAPSHOT_KEY, Snapshot, extended, with_partition},
+        snapshot::{SNAPSHOT_KEY, Snapshot, extended, sha256_without, with_partition},
     },
     Depth, Law, Scope, Verification, damage,
     inventory::{Inventory, Place},
@@ -42,7 +42,7 @@ pub(super) async fn verify(
         };
         let key = layout.snapshot(next);
         match promised(scope, inventory, snapshot.last).await? {
-            Some(sha256) if sha256 != snapshot.sha256 => {
+            Some(sha256) if sha256 != snapshot.last_sha256 => {
                 let problem = format!("is not of this log, which has another commit {}", snapshot.last);
                 report.find(Law::Snapshots, &key, problem);
             }
@@ -93,9 +93,15 @@ impl Opened {
         }
         let key = layout.snapshot(first);
         let Some(file) = lake.store.download(&key, scope.spool).await? else { return Ok(None) };
+        let io = |source| LakeError::io("read the copy of", &key, source);
+        let copy = file.try_clone().map_err(io)?;
         Ok(Some(Content::open(&key, file).and_then(|content| {
             let snapshot = Snapshot::parse(content.entry(SNAPSHOT_KEY).as_deref(), lake, layout, first)?;
-            Ok(Self { snapshot, content: Some(content) })
+            let sha256 = sha256_without(&copy, &snapshot.sha256).map_err(|error| LakeError::io("hash", &key, error))?;
+            match sha256 == Some(snapshot.sha256.clone()) {
+                true => Ok(Self { snapshot, content: Some(content) }),
+                false => Err(LakeError::damaged(&key, "has other bytes than when it was made")),
+            }
         })))
     }
 }
