@@ -41,32 +41,23 @@ pub(super) async fn verify(
             is_readable = false;
             break;
         };
-        let key = layout.snapshot(next);
-        match promised(scope, inventory, snapshot.last).await? {
-            Some(sha256) if sha256 != snapshot.last_sha256 => {
-                let problem = format!("is not of this log, which has another commit {}", snapshot.last);
-                report.find(Law::Snapshots, &key, problem);
-            }
-            None => {
-                report.find(Law::Snapshots, &key, format!("has commits up to {}, which is not claimed", snapshot.last))
-            }
-            Some(_) if !is_as_made => report.find(Law::Snapshots, &key, "has other bytes than when it was made"),
-            Some(_) => {
-                if let Some(content) = content {
-                    let compared = match places(inventory, &snapshot) {
-                        Some(commits) => compare(scope, &commits, &snapshot, content).await,
-                        None => Err(LakeError::damaged("a commit of it", "is not there, or not known")),
-                    };
-                    match compared {
-                        Err(LakeError::Damaged { key: at, problem }) if at != key => {
-                            report.note(&key, format!("was not compared with its commits: {at} {problem}"));
-                        }
-                        compared => drop(report.admit(Law::Snapshots, compared)?),
-                    }
-                }
-            }
-        }
         next = snapshot.last.saturating_add(1);
+        let key = layout.snapshot(snapshot.first);
+        let held = match (promised(scope, inventory, snapshot.last).await?, content) {
+            (None, _) => Err(LakeError::damaged(&key, format!("has commits up to {}, not all claimed", snapshot.last))),
+            (Some(sha256), _) if sha256 != snapshot.last_sha256 => {
+                Err(LakeError::damaged(&key, format!("is not of this log, which has another commit {}", snapshot.last)))
+            }
+            (Some(_), _) if !is_as_made => Err(LakeError::damaged(&key, "has other bytes than when it was made")),
+            (Some(_), Some(content)) => compare(scope, inventory, &snapshot, content).await,
+            (Some(_), None) => Ok(()),
+        };
+        match held {
+            Err(LakeError::Damaged { key: at, problem }) if at != key => {
+                report.note(&key, format!("was not compared with its commits: {at} {problem}"));
+            }
+            held => drop(report.admit(Law::Snapshots, held)?),
+        }
     }
     for first in listed {
         let key = layout.snapshot(first);
@@ -126,7 +117,7 @@ async fn promised(scope: &Scope<'_>, inventory: &Inventory, seq: u64) -> Result<
 /// [`LakeError::Damaged`] of the snapshot if it has others, and of a commit that is damaged or has gone.
 async fn compare(
     scope: &Scope<'_>,
-    commits: &[(u64, &Place)],
+    inventory: &Inventory,
     snapshot: &Snapshot,
     content: Content<Spooled>,
 ) -> Result<(), LakeError> {
@@ -138,7 +129,8 @@ async fn compare(
     let rows_schema = Arc::new(Schema::new(columns.collect::<Fields>()));
     let counts = (content.rows(), snapshot.rows);
     let mut stored = Stored { batches: content.batches(None)?, rest: None };
-    for (seq, Place { key, partition, .. }) in commits {
+    let unknown = || LakeError::damaged(&layout.changes(), "lacks a commit of it, or more than one is there");
+    for (seq, Place { key, partition, .. }) in places(inventory, snapshot).ok_or_else(unknown)? {
         let commit = Content::open(key, lake.store.fetch(key, scope.spool).await?)?;
         if extended(rows_schema.fields(), commit.schema().fields()) != *rows_schema.fields() {
             return Err(damaged(format!("lacks a column of commit {seq}")));
