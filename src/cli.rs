@@ -1,6 +1,6 @@
 //! The command line: what the user typed, and no behaviour.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -60,8 +60,11 @@ pub struct SyncArgs {
     #[arg(long, value_name = "URL", help = "Where the API is [default: https://api.lumetrade.com]")]
     base_url: Option<String>,
     /// Take whatever the API no longer lists for removed, however much it is
-    #[arg(long)]
+    #[arg(long, conflicts_with = "every")]
     accept_removals: bool,
+    /// Stay, and sync again every so often, as 15m or 1h, until told to stop
+    #[arg(long, value_name = "PERIOD", value_parser = period)]
+    pub every: Option<Duration>,
     /// Print the report as JSON, one line a resource and one for the run
     #[arg(long)]
     pub json: bool,
@@ -87,7 +90,10 @@ pub struct CheckArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Print the status as JSON, one line a resource
+    /// Show the last runs instead, as many as `runs_kept` in the settings keeps
+    #[arg(long)]
+    pub runs: bool,
+    /// Print the status as JSON, one line a resource or a run
     #[arg(long)]
     pub json: bool,
 }
@@ -194,6 +200,18 @@ pub struct SandboxArgs {
     /// Deposits, withdrawals and trades at the beginning
     #[arg(long, default_value_t = 10_000)]
     pub records: u64,
+}
+
+/// Syncs that are further apart are better begun by others.
+const PERIOD_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The time between two syncs.
+fn period(text: &str) -> Result<Duration, String> {
+    let period = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if period.is_zero() || period > PERIOD_MAX {
+        return Err("it is not between no time and 30 days".to_owned());
+    }
+    Ok(period)
 }
 
 impl Cli {

@@ -142,6 +142,12 @@ impl Kind {
         }
     }
 
+    /// Whether it stays as it is until a person does something. The others may be gone at the next run.
+    #[must_use]
+    pub fn needs_a_person(self) -> bool {
+        !matches!(self, Kind::Unavailable | Kind::Store | Kind::Outrun | Kind::Unknown)
+    }
+
     /// Of several failures, the one to tell; `None` of none.
     pub fn gravest(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
         kinds.max_by_key(|kind| kind.gravity())

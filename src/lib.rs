@@ -38,6 +38,8 @@ pub mod demo;
 pub mod diff;
 pub mod error;
 pub mod lake;
+pub mod metrics;
+pub mod operate;
 pub mod reconcile;
 pub mod record;
 pub mod redact;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use lumetrade_export::{
@@ -16,10 +17,11 @@ use lumetrade_export::{
     ddl, demo,
     error::{Error, Kind},
     lake::Depth,
+    operate::{self, Requests, Witness},
     reconcile,
     redact::{printable, redact},
     sandbox, status,
-    sync::{self, Ambient, Failure},
+    sync::{self, Ambient, Brake, Failure, PastRun, Report, Stopwatch},
     telemetry, verify,
 };
 use rustix::{
@@ -29,6 +31,7 @@ use rustix::{
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
+    time::sleep,
 };
 
 fn main() -> ExitCode {
@@ -39,15 +42,17 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     telemetry::start(cli.verbose, environment.no_color);
+    let requests = Requests::default();
+    let goes_on = matches!(&cli.command, Command::Sync(args) if args.every.is_some());
     // In a task of its own, a panic becomes an exit code.
     let code = runtime.block_on(async {
         tokio::select! {
-            ended = tokio::spawn(run(cli, environment)) => match ended {
+            ended = tokio::spawn(run(cli, environment, requests.clone())) => match ended {
                 Ok(Ok(code)) => ExitCode::from(code),
                 Ok(Err(error)) => fail(&error),
                 Err(panic) => fail(&Error::Bug(panic.to_string())),
             },
-            code = interrupted() => code,
+            code = interrupted(goes_on.then_some(&requests)) => code,
         }
     });
     // What is still running is left where it is: every step of a sync may end anywhere.
@@ -82,7 +87,7 @@ fn start() -> Result<(Environment, Runtime), Error> {
     Ok((environment, builder.enable_all().build().map_err(Error::Start)?))
 }
 
-async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
+async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u8, Error> {
     let ambient = Ambient::of_this_machine();
     match cli.command {
         Command::Demo(args) => {
@@ -92,7 +97,10 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
             tell_failures(demo.second.failures());
             Ok(demo.exit_code())
         }
-        Command::Sync(args) => sync(&args, &environment, &ambient).await,
+        Command::Sync(args) => match args.every {
+            Some(period) => sync_every(period, &args, &environment, &ambient, &requests).await,
+            None => sync(&args, &environment, &ambient).await,
+        },
         Command::Check(args) => check(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
@@ -105,15 +113,44 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
 
 async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
-    let report = sync::run(&config, ambient).await?;
-    let text = if args.json {
-        report.to_json_lines().map_err(|error| Error::Bug(error.to_string()))?
-    } else {
-        report.to_string()
-    };
-    tell_failures(report.failures());
-    print(&text)?;
+    let mut witness = Witness::new(&config).await;
+    let (started_at, began) = (ambient.now(), Stopwatch::start());
+    let ended = sync::run(&config, ambient, &Brake::default()).await;
+    witness.note(&config, PastRun::of(started_at, began, &ended), &ended).await;
+    let report = ended?;
+    tell_report(&report, args.json)?;
     Ok(report.exit_code())
+}
+
+async fn sync_every(
+    period: Duration,
+    args: &SyncArgs,
+    environment: &Environment,
+    ambient: &Ambient,
+    requests: &Requests,
+) -> Result<u8, Error> {
+    let load = || Config::load(args.flags(), environment);
+    let tell = |ended: &Result<Report, Error>| {
+        let told = match ended {
+            Ok(report) => tell_report(report, args.json),
+            Err(error) => {
+                tell_error(error);
+                Ok(())
+            }
+        };
+        // What cannot be printed is no reason not to sync.
+        if let Err(error) = told {
+            tell_error(&error);
+        }
+    };
+    operate::run(period, load, ambient, requests, tell).await
+}
+
+fn tell_report(report: &Report, json: bool) -> Result<(), Error> {
+    let text =
+        if json { report.to_json_lines().map_err(|error| Error::Bug(error.to_string()))? } else { report.to_string() };
+    tell_failures(report.failures());
+    print(&text)
 }
 
 async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
@@ -126,6 +163,11 @@ async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -
 
 async fn status(args: &StatusArgs, environment: &Environment) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
+    if args.runs {
+        let runs = operate::past_runs(&config).await?;
+        print(&if args.json { status::run_lines(&runs)? } else { status::runs(&runs) })?;
+        return Ok(0);
+    }
     let statuses = status::read(&config).await?;
     print(&if args.json { status::json_lines(&statuses)? } else { status::table(&statuses) })?;
     Ok(0)
@@ -187,18 +229,35 @@ async fn sandbox(args: &SandboxArgs) -> Result<u8, Error> {
     std::future::pending().await
 }
 
-/// Ends at a signal, with its exit code.
-async fn interrupted() -> ExitCode {
+/// How long a process that goes on may take to end where it leaves least to be done.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Ends at a signal, with its exit code. A process that goes on is asked to end by itself at the first, and reads its settings
+/// again at a hangup.
+async fn interrupted(goes_on: Option<&Requests>) -> ExitCode {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
-    let code = tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-    };
+    let mut ending = async || tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143 };
+    let mut code = tokio::select! { code = ending() => code, () = hung_up(goes_on) => 0 };
     tell("interrupted: what was committed is in the lake, and the next run goes on from there");
+    if let Some(requests) = goes_on {
+        requests.stop(code);
+        code = tokio::select! { code = ending() => code, () = sleep(STOP_WITHIN) => code };
+    }
     ExitCode::from(code)
+}
+
+/// Passes on each hangup, for ever. Without anybody to pass them on to, they do what they do by themselves.
+async fn hung_up(goes_on: Option<&Requests>) {
+    let (Some(requests), Ok(mut hangup)) = (goes_on, signal(SignalKind::hangup())) else {
+        return std::future::pending().await;
+    };
+    while hangup.recv().await.is_some() {
+        requests.reload();
+    }
+    std::future::pending().await
 }
 
 /// A reader that has gone, as of a pipe, is no failure: what was done is done.
@@ -229,8 +288,12 @@ fn tell_hint(hint: Option<&str>) {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    tell(&format!("error: {error}"));
-    tell_hint(error.hint());
+    tell_error(error);
     let kind: Kind = error.kind();
     ExitCode::from(kind.exit_code())
+}
+
+fn tell_error(error: &Error) {
+    tell(&format!("error: {error}"));
+    tell_hint(error.hint());
 }

@@ -1,13 +1,15 @@
-//! How far each resource has come, from the lake alone.
+//! How far each resource has come, and what the last runs came to, from the lake alone.
 
 use std::fmt::Write;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 
 use crate::{
     config::Config,
     error::Error,
     lake::{Lake, ResourceStatus, Store},
+    redact::printable,
+    sync::PastRun,
 };
 
 /// Reads the status of every resource of the settings. Nothing is written, and the API is not asked.
@@ -65,8 +67,42 @@ pub fn table(statuses: &[ResourceStatus]) -> String {
     table
 }
 
+/// Past runs, one line of JSON each.
+///
+/// # Errors
+///
+/// None in practice: a run can be JSON.
+pub fn run_lines(runs: &[PastRun]) -> Result<String, Error> {
+    let line = |run: &PastRun| run.to_json().map(|line| line + "\n");
+    runs.iter().map(line).collect::<Result<_, _>>().map_err(|error| Error::Bug(error.to_string()))
+}
+
+/// Past runs as a table for people, with what failed in a line of its own.
+#[must_use]
+pub fn runs(runs: &[PastRun]) -> String {
+    let mut table = run_line(["began", "seconds", "exit", "added", "changed", "removed", "quarantined"]);
+    for run in runs {
+        let [added, changed, removed, quarantined] =
+            ["added", "changed", "removed", "quarantined"].map(|figure| run.total(figure).to_string());
+        let (began, seconds, exit) =
+            (readable(run.started_at), format!("{:.1}", run.seconds), run.exit_code.to_string());
+        table += &run_line([&began, &seconds, &exit, &added, &changed, &removed, &quarantined]);
+        for failure in run.failures() {
+            table += &format!("  {}: {}\n", failure.resource.unwrap_or("the run"), printable(failure.message));
+        }
+    }
+    table
+}
+
+fn run_line([began, seconds, exit, added, changed, removed, quarantined]: [&str; 7]) -> String {
+    format!("{began:<21}{seconds:>10}{exit:>6}{added:>10}{changed:>10}{removed:>10}{quarantined:>13}\n")
+}
+
 /// A time in microseconds as people read it.
 fn readable_time(micros: i64) -> String {
-    DateTime::from_timestamp_micros(micros)
-        .map_or_else(|| micros.to_string(), |time| time.format("%Y-%m-%d %H:%M:%SZ").to_string())
+    DateTime::from_timestamp_micros(micros).map_or_else(|| micros.to_string(), readable)
+}
+
+fn readable(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }

@@ -89,6 +89,12 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// Whether what is sent to a URL is read at its other end alone, and that is no address of this link.
+pub(super) fn is_private(url: &Url) -> bool {
+    let encrypted = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+    encrypted && !address_of(url).is_some_and(is_link_local)
+}
+
 /// A proxy for the requests to the API: `http://host:port` or `https://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyUrl(Url);

@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    BaseUrl, BodyStream, CodingError, Envelope, ListRequest, Pages, ProxyUrl, WalkError,
+    BaseUrl, BodyStream, CodingError, Envelope, ListRequest, Pages, ProxyUrl, Traffic, WalkError,
     body::Bounds,
     coding::{self, Decoder},
     envelope::ENVELOPE_BYTES_MAX,
@@ -68,6 +68,7 @@ pub struct Client {
     connection: Connection,
     rate_limit: Arc<RateLimit>,
     pauses: Arc<Pauses>,
+    traffic: Arc<Traffic>,
 }
 
 /// What answers polls: the API, or something that plays it.
@@ -220,12 +221,18 @@ impl Client {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert("x-api-key", sensitive("X-API-KEY", &credentials.key)?);
         headers.insert("x-api-secret", sensitive("X-API-SECRET", &credentials.secret)?);
-        let http = build(&connection, headers).map_err(|error| {
+        let http = build(&connection, headers, !connection.base_url.is_loopback()).map_err(|error| {
             let url = connection.base_url.to_string();
             ApiError::Setup { url, reason: reasons(&error) }
         })?;
         let rate_limit = Arc::new(RateLimit::new(connection.requests_per_second));
-        Ok(Self { http, connection, rate_limit, pauses: Arc::new(Pauses::new(seed)) })
+        Ok(Self { http, connection, rate_limit, pauses: Arc::new(Pauses::new(seed)), traffic: Arc::default() })
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// What an answer that is asked for now is held to.
@@ -245,6 +252,7 @@ impl Client {
         let mut attempt = 1;
         loop {
             self.rate_limit.wait().await;
+            self.traffic.request(attempt);
             let bounds = self.bounds();
             let mut get = self.http.get(url.clone());
             if let Some(etag) = etag {
@@ -313,14 +321,15 @@ impl Client {
     }
 }
 
-fn build(connection: &Connection, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
+/// A client that keeps to the rules of the network.
+pub(super) fn build(connection: &Connection, headers: HeaderMap, https_only: bool) -> reqwest::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .default_headers(headers)
         .user_agent(concat!("lumetrade-export/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .no_proxy()
         .dns_resolver(Arc::new(Resolver))
-        .https_only(!connection.base_url.is_loopback())
+        .https_only(https_only)
         .tls_version_min(tls::Version::TLS_1_2)
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT);

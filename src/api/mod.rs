@@ -20,7 +20,9 @@ mod pace;
 mod request;
 mod resolver;
 mod retry;
+mod traffic;
 mod walk;
+mod webhook;
 
 pub use base_url::{BaseUrl, DEFAULT_BASE_URL, InvalidBaseUrl, InvalidProxyUrl, ProxyUrl};
 pub use body::BodyStream;
@@ -29,4 +31,6 @@ pub use coding::CodingError;
 pub use envelope::Envelope;
 pub use request::ListRequest;
 pub use resolver::LinkLocal;
+pub use traffic::Traffic;
 pub use walk::{Pages, WalkError};
+pub use webhook::{WebhookError, post};

@@ -9,6 +9,7 @@
 //! registered to be masked when it is read.
 
 mod handover;
+mod operating;
 mod personal;
 mod polling;
 mod reconciling;
@@ -25,6 +26,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::operating::{Operating, WebhookForm};
 pub(crate) use self::polling::has_windows;
 pub use self::polling::{Polling, Window};
 pub use self::reconciling::{Basis, Reconciling, TradeAmount};
@@ -79,13 +81,18 @@ pub struct Config {
     pub limits: Limits,
     /// How each resource is polled, by its name.
     pub polling: BTreeMap<String, Polling>,
+    /// Resources that are synced at the same time, at most.
+    pub polls_at_once: usize,
     /// What the books are reckoned by.
     pub reconciling: Reconciling,
+    /// What is told of runs.
+    pub operating: Operating,
     /// Folder for objects in the making.
     pub spool: PathBuf,
     credentials_for: String,
     api_key: Source,
     api_secret: Source,
+    webhook_url: Source,
 }
 
 /// Why the settings cannot be used. Credentials are never part of a message.
@@ -188,12 +195,13 @@ const LAKE: &str = "LUMETRADE_LAKE";
 const HMAC_KEY: &str = "LUMETRADE_HMAC_KEY";
 const PERSONAL_DATA: &str = "LUMETRADE_PERSONAL_DATA";
 const THREADS: &str = "LUMETRADE_THREADS";
-const OURS: [&str; 7] = [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, PERSONAL_DATA, THREADS];
+const WEBHOOK_URL: &str = "LUMETRADE_WEBHOOK_URL";
+const OURS: [&str; 8] = [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, PERSONAL_DATA, THREADS, WEBHOOK_URL];
 
 /// Variables of S3 that hold secrets.
 const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// Variables that do not stay in the environment.
-const SECRETS: [&str; 5] = [API_KEY, API_SECRET, HMAC_KEY, S3_SECRETS[0], S3_SECRETS[1]];
+const SECRETS: [&str; 6] = [API_KEY, API_SECRET, HMAC_KEY, WEBHOOK_URL, S3_SECRETS[0], S3_SECRETS[1]];
 
 /// A whole history may be this large unless the settings say otherwise.
 const BODY_MIB_MAX: u64 = 16 << 10;
@@ -201,6 +209,11 @@ const BODY_MIB_MAX: u64 = 16 << 10;
 const POLL_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The API states no limit of requests, so this is polite.
 const REQUESTS_PER_SECOND: f64 = 4.0;
+
+/// Most lists are short, and waiting for one leaves time for another; each that is long takes up memory of its own.
+const POLLS_AT_ONCE: usize = 2;
+/// There are not so many resources.
+const POLLS_AT_ONCE_MAX: usize = 64;
 
 /// What the API plans as its maximum.
 const PAGE_SIZE: u32 = 100;
@@ -282,6 +295,7 @@ struct File {
     proxy: String,
     ca_file: String,
     requests_per_second: f64,
+    polls_at_once: usize,
     poll_timeout: String,
     body_max_mib: u64,
     lake: String,
@@ -304,10 +318,11 @@ struct File {
     polling: BTreeMap<String, polling::Raw>,
     personal_columns: BTreeMap<String, String>,
     reconcile: reconciling::Raw,
+    operate: operating::Raw,
 }
 
 /// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 33] = [
     "base_url",
     "api_key_file",
     "api_secret_file",
@@ -317,6 +332,7 @@ const KEYS: [&str; 31] = [
     "proxy",
     "ca_file",
     "requests_per_second",
+    "polls_at_once",
     "poll_timeout",
     "body_max_mib",
     "lake",
@@ -339,6 +355,7 @@ const KEYS: [&str; 31] = [
     "polling",
     "personal_columns",
     "reconcile",
+    "operate",
 ];
 
 impl Default for File {
@@ -353,6 +370,7 @@ impl Default for File {
             proxy: String::new(),
             ca_file: String::new(),
             requests_per_second: REQUESTS_PER_SECOND,
+            polls_at_once: POLLS_AT_ONCE,
             poll_timeout: "1h".to_owned(),
             body_max_mib: BODY_MIB_MAX,
             lake: "./lake".to_owned(),
@@ -375,6 +393,7 @@ impl Default for File {
             polling: BTreeMap::new(),
             personal_columns: BTreeMap::new(),
             reconcile: reconciling::Raw::default(),
+            operate: operating::Raw::default(),
         }
     }
 }
@@ -435,7 +454,9 @@ impl Config {
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
             polling,
+            polls_at_once: polls_at_once(file.polls_at_once)?,
             reconciling,
+            operating: file.operate.parse()?,
             resources: choose(&schemas, &names)?,
             all_resources: names.is_empty(),
             naive_zone: file.naive_zone.parse().map_err(|error| invalid("naive_zone", &error))?,
@@ -449,6 +470,12 @@ impl Config {
             credentials_for: file.credentials_for,
             api_key: source(API_KEY, "api_key_file", &file.api_key_file, &file.api_key_command),
             api_secret: source(API_SECRET, "api_secret_file", &file.api_secret_file, &file.api_secret_command),
+            webhook_url: source(
+                WEBHOOK_URL,
+                "operate.webhook_url_file",
+                &file.operate.webhook_url_file,
+                &file.operate.webhook_url_command,
+            ),
         })
     }
 
@@ -465,6 +492,15 @@ impl Config {
             return Err(ConfigError::OtherHost { meant: meant.clone(), host: host.to_owned() });
         }
         Ok(Credentials { key: self.api_key.read()?, secret: self.api_secret.read()? })
+    }
+
+    /// Whom to tell of failures, if anybody. The URL is a secret: who knows it can write there.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, as [`credentials`](Self::credentials).
+    pub fn webhook_url(&self) -> Result<Option<SecretString>, ConfigError> {
+        self.webhook_url.is_set().then(|| self.webhook_url.read()).transpose()
     }
 }
 
@@ -561,6 +597,14 @@ fn share(value: f64) -> Result<f64, ConfigError> {
     } else {
         Err(ConfigError::Invalid { setting: "quarantine_max", problem: format!("{value} is no share between 0 and 1") })
     }
+}
+
+fn polls_at_once(count: usize) -> Result<usize, ConfigError> {
+    if (1..=POLLS_AT_ONCE_MAX).contains(&count) {
+        return Ok(count);
+    }
+    let problem = format!("{count} is no number of resources from 1 to {POLLS_AT_ONCE_MAX}");
+    Err(ConfigError::Invalid { setting: "polls_at_once", problem })
 }
 
 fn spool(folder: &str, environment: &Environment) -> Result<PathBuf, ConfigError> {
@@ -666,6 +710,10 @@ mod tests {
             ("partition = \"week\"", "unknown variant `week`"),
             ("spool = \"/nonexistent\"", "`spool`: /nonexistent is no folder"),
             ("requests_per_second = 0.0", "`requests_per_second`: 0 is no number of requests"),
+            ("polls_at_once = 0", "`polls_at_once`: 0 is no number of resources"),
+            ("[operate]\nmetrics_listen = \"9184\"", "`operate.metrics_listen`: `9184` is no address with a port"),
+            ("[operate]\nruns_kept = 10001", "`operate.runs_kept`: 10001 is more than 10000"),
+            ("[operate]\nwebhook_form = \"xml\"", "unknown variant `xml`"),
             ("requests_per_second = nan", "`requests_per_second`: NaN is no number of requests"),
             ("poll_timeout = \"soon\"", "`poll_timeout`: expected number"),
             ("poll_timeout = \"0s\"", "`poll_timeout`: 0s is not between"),

@@ -36,6 +36,11 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Whether anything is said of where it comes from.
+    pub(super) fn is_set(&self) -> bool {
+        self.value.is_some() || self.file.is_some() || !self.command.is_empty()
+    }
+
     /// The secret, which is masked from here on.
     pub(super) fn read(&self) -> Result<SecretString, ConfigError> {
         let none = || ConfigError::NoCredential { variable: self.variable, setting: self.setting };

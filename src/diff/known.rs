@@ -79,8 +79,32 @@ pub struct Known {
     file: Option<Arc<File>>,
     start: u64,
     count: u64,
-    present: u64,
-    open: u64,
+    census: Census,
+}
+
+/// What known records come to, without those that have gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Records that the API lists.
+    pub present: u64,
+    /// Of these, the ones that are expected to change.
+    pub open: u64,
+    /// When the first seen of the open ones was first observed, in microseconds.
+    pub oldest_open: Option<i64>,
+}
+
+impl Census {
+    /// Counts one more.
+    pub fn count(&mut self, record: &KnownRecord) {
+        if record.removed {
+            return;
+        }
+        self.present += 1;
+        if record.open {
+            self.open += 1;
+            self.oldest_open = Some(self.oldest_open.map_or(record.first_seen_at, |at| at.min(record.first_seen_at)));
+        }
+    }
 }
 
 impl Known {
@@ -90,17 +114,17 @@ impl Known {
     ///
     /// If the file cannot be read.
     pub fn new(file: File, start: u64, count: u64) -> io::Result<Self> {
-        let mut known = Self { file: Some(Arc::new(file)), start, count, present: 0, open: 0 };
+        let mut known = Self::counted(file, start, count, Census::default());
         for record in known.stream(0, count) {
-            known.count_present(&record?);
+            known.census.count(&record?);
         }
         Ok(known)
     }
 
-    /// The same, counted already: `present` are listed by the API, and `open` of these are expected to change.
+    /// The same, counted already.
     #[must_use]
-    pub fn counted(file: File, start: u64, count: u64, present: u64, open: u64) -> Self {
-        Self { file: Some(Arc::new(file)), start, count, present, open }
+    pub fn counted(file: File, start: u64, count: u64, census: Census) -> Self {
+        Self { file: Some(Arc::new(file)), start, count, census }
     }
 
     /// All records, removed ones included.
@@ -112,13 +136,19 @@ impl Known {
     /// Records that the API still lists.
     #[must_use]
     pub fn present(&self) -> u64 {
-        self.present
+        self.census.present
     }
 
     /// Records that the API still lists and that are expected to change.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.open
+        self.census.open
+    }
+
+    /// What they come to.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        self.census
     }
 
     /// All records in their order.
@@ -144,11 +174,6 @@ impl Known {
             buffer: Vec::new(),
             taken: 0,
         }
-    }
-
-    fn count_present(&mut self, record: &KnownRecord) {
-        self.present += u64::from(!record.removed);
-        self.open += u64::from(!record.removed && record.open);
     }
 }
 

@@ -25,6 +25,6 @@ mod window;
 
 pub use changes::{Conclusion, Diff, DiffError, Filed, Placed, Sighting, Tally, Verdict};
 pub use guards::{GuardRefusal, Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX};
-pub use known::{KNOWN_RECORD_BYTES, Known, KnownRecord};
+pub use known::{Census, KNOWN_RECORD_BYTES, Known, KnownRecord};
 pub use known_map::KnownMap;
 pub use unplaced::TextAt;

@@ -4,6 +4,9 @@ use crate::schema::{EventPartition, Granularity, Resource};
 
 pub(super) const LAKE: &str = "meta/lake.json";
 
+/// The last runs.
+pub(super) const RUNS: &str = "meta/runs.json";
+
 /// What was written to try stores.
 pub(super) const PROBES: &str = "meta/probe";
 

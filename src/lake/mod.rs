@@ -28,6 +28,7 @@ mod log;
 mod parquet_file;
 mod probe;
 mod quarantine;
+mod runs;
 mod snapshot;
 mod spool;
 mod state;

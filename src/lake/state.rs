@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     decode::{Decoder, Operation, Row, Stamp, key_hash},
-    diff::{KNOWN_RECORD_BYTES, Known, KnownMap, KnownRecord},
+    diff::{Census, KNOWN_RECORD_BYTES, Known, KnownMap, KnownRecord},
     schema::{EventPartition, Resource},
 };
 
@@ -140,7 +140,7 @@ pub(super) async fn cached(
     }
 }
 
-/// Keeps what is known as of `head` for the next run, in this order. Only time is lost if it is not kept.
+/// Keeps what is known as of `head` for the next run, in this order, and counts it. Only time is lost if it is not kept.
 ///
 /// # Errors
 ///
@@ -150,12 +150,13 @@ pub async fn save_known(
     decoder: &Decoder<'_>,
     head: &Head,
     records: impl Iterator<Item = io::Result<KnownRecord>> + Clone,
-) -> Result<(), LakeError> {
+) -> Result<Census, LakeError> {
     let key = Layout::new(decoder.resource(), lake.identity.granularity).state();
     let header =
         serde_json::to_vec(&Header::of(lake, decoder, head)).map_err(|error| LakeError::io("write", &key, error))?;
     let (content, size) = StateBytes::of(header, records).map_err(|error| LakeError::spool(&error))?;
-    lake.store.replace_from(&key, content, size).await.map(drop)
+    let census = content.census;
+    lake.store.replace_from(&key, content, size).await.map(|_| census)
 }
 
 /// A cache as it is read to be sent: no copy of it is made.
@@ -165,6 +166,8 @@ struct StateBytes<I> {
     /// Bytes of the buffer that were read.
     taken: usize,
     records: I,
+    /// Of the records that were read.
+    census: Census,
     checksum: Option<[u8; CHECKSUM_BYTES]>,
 }
 
@@ -172,7 +175,7 @@ impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> StateBytes<I> {
     /// With its size. The records are read once for the checksum, which comes last, and for each sending.
     fn of(mut header: Vec<u8>, records: I) -> io::Result<(Self, u64)> {
         header.push(b'\n');
-        let mut bytes = Self { buffer: header, taken: 0, records, checksum: None };
+        let mut bytes = Self { buffer: header, taken: 0, records, census: Census::default(), checksum: None };
         let (mut checksum, mut size) = (Xxh3::new(), 0);
         let mut read = bytes.clone();
         while read.taken < read.buffer.len() {
@@ -181,6 +184,7 @@ impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> StateBytes<I> {
             read.fill()?;
         }
         bytes.checksum = Some(checksum.digest128().to_le_bytes());
+        bytes.census = read.census;
         Ok((bytes, size + CHECKSUM_BYTES as u64))
     }
 
@@ -189,7 +193,9 @@ impl<I: Iterator<Item = io::Result<KnownRecord>> + Clone> StateBytes<I> {
         self.buffer.clear();
         self.taken = 0;
         for record in self.records.by_ref().take(READ_BYTES / KNOWN_RECORD_BYTES) {
-            self.buffer.extend_from_slice(&record?.to_bytes());
+            let record = record?;
+            self.census.count(&record);
+            self.buffer.extend_from_slice(&record.to_bytes());
         }
         if self.buffer.is_empty() {
             self.buffer.extend(self.checksum.take().into_iter().flatten());
@@ -312,21 +318,18 @@ pub(super) fn read(file: File) -> Option<(Header, Known)> {
     checksum.update(&line);
     let start = line.len() as u64;
     let records = content.checked_sub(start)?;
-    let (mut left, mut present, mut open) = (records, 0, 0);
+    let (mut left, mut census) = (records, Census::default());
     let mut buffer = vec![0; READ_BYTES];
     while left > 0 {
         let part = &mut buffer[..usize::try_from(left).map_or(READ_BYTES, |left| left.min(READ_BYTES))];
         reader.read_exact(part).ok()?;
         checksum.update(part);
-        for record in part.as_chunks().0.iter().map(KnownRecord::from_bytes).filter(|record| !record.removed) {
-            present += 1;
-            open += u64::from(record.open);
-        }
+        part.as_chunks().0.iter().for_each(|bytes| census.count(&KnownRecord::from_bytes(bytes)));
         left -= part.len() as u64;
     }
     let mut stored = [0; CHECKSUM_BYTES];
     reader.read_exact(&mut stored).ok()?;
     let whole = stored == checksum.digest128().to_le_bytes();
     let count = records / KNOWN_RECORD_BYTES as u64;
-    whole.then(|| (header, Known::counted(reader.into_inner(), start, count, present, open)))
+    whole.then(|| (header, Known::counted(reader.into_inner(), start, count, census)))
 }

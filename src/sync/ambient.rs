@@ -1,8 +1,9 @@
 //! Time and randomness, handed in from outside: nothing else reads a clock, so that a run can be simulated.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep_until};
 
 use crate::lake::{
     Head,
@@ -16,11 +17,34 @@ pub struct Ambient {
     random: Arc<dyn Fn() -> u128 + Send + Sync>,
 }
 
+/// Time that passes, whatever becomes of the clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
 /// A poll's identity and time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PollStart {
     pub id: String,
     pub observed_at: i64,
+}
+
+impl Stopwatch {
+    /// Begins.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long ago it began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// Waits until it has run for so long.
+    pub async fn reach(&self, elapsed: Duration) {
+        sleep_until(self.0 + elapsed).await;
+    }
 }
 
 impl Ambient {

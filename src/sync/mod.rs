@@ -4,16 +4,18 @@
 //! settle ▸ what is known ▸ project what an earlier run left ▸ poll ▸ guards ▸ claim ▸ create, an object a partition ▸ project
 //! ```
 //!
-//! One resource after the other; the failure of one does not stop the rest. A resource that loses a race to another run
+//! As many resources at once as the settings allow; the failure of one does not stop the rest. A resource that loses a race to another run
 //! throws its observation away and polls again: a change is only ever taken against exactly what it follows.
 //!
 //! [`compare`] polls and reads as a run does, and writes nothing.
 
 mod ambient;
+mod brake;
 mod comparison;
 mod drafting;
 mod observation;
 mod oddities;
+mod past_run;
 mod plan;
 mod report;
 mod singles;
@@ -25,20 +27,23 @@ use std::{
     path::Path,
 };
 
-pub use ambient::Ambient;
-use chrono::TimeDelta;
+pub use ambient::{Ambient, Stopwatch};
+pub use brake::Brake;
+use chrono::{DateTime, TimeDelta};
 pub use comparison::{Comparison, Difference, DifferenceKind, compare};
 use drafting::Drafting;
+use futures::{StreamExt, stream};
 use observation::{Observation, Observed};
+pub use past_run::{PastFailure, PastRun};
 use plan::Plan;
-pub use report::{Failure, Report, ResourceOutcome, ResourceReport};
+pub use report::{Effort, Failure, Report, ResourceOutcome, ResourceReport, Stage};
 use singles::{Given, Singles};
 
 use crate::{
     api::{Answer, Client, ListRequest, Source},
     config::{Config, Polling},
     decode::{Decoder, Operation, Row, key_hash},
-    diff::{Conclusion, Filed, Known, KnownRecord, Limits},
+    diff::{Census, Conclusion, Filed, Known, KnownRecord, Limits},
     error::Error,
     lake::{
         self, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection, Quarantine, Store,
@@ -53,34 +58,36 @@ const ATTEMPTS_MAX: u32 = 3;
 /// Age at which a file that was being written is no living writer's any more.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 
-/// Syncs all resources of the settings.
+/// Syncs all resources of the settings. With the brake it can be ended between two writes.
 ///
 /// # Errors
 ///
 /// If the run cannot begin: settings, credentials, or a lake that cannot be opened. What happens to a single resource is
 /// in the report.
-pub async fn run(config: &Config, ambient: &Ambient) -> Result<Report, Error> {
+pub async fn run(config: &Config, ambient: &Ambient, brake: &Brake) -> Result<Report, Error> {
     let client = Client::new(config.connection.clone(), &config.credentials()?, ambient.random() as u64)?;
     let store = Store::open(&config.lake, &config.s3, true)?;
-    sync(config, ambient, &client, store).await
+    let mut report = sync(config, ambient, brake, &client, store).await?;
+    report.effort.asked(client.traffic());
+    Ok(report)
 }
 
 /// A run, wherever its polls are answered and its lake is kept.
-async fn sync<S: Source>(config: &Config, ambient: &Ambient, source: &S, store: Store) -> Result<Report, Error> {
+async fn sync<S: Source>(
+    config: &Config,
+    ambient: &Ambient,
+    brake: &Brake,
+    source: &S,
+    store: Store,
+) -> Result<Report, Error> {
+    let (began, started_at) = (Stopwatch::start(), ambient.now());
     let lake = open_lake(config, ambient, store.clone()).await?;
-    let mut resources = Vec::new();
-    for resource in &config.resources {
-        let sync = ResourceSync { config, ambient, source, lake: &lake, resource };
-        let mut report = ResourceReport::new(&resource.name);
-        match sync.run(&mut report).await {
-            Ok(()) => tracing::info!(resource = resource.name, outcome = %report.outcome, "synced"),
-            Err(error) => report.fail(&error),
-        }
-        resources.push(report);
-    }
+    let sync = |resource| ResourceSync { config, ambient, brake, source, lake: &lake, resource }.run();
+    let syncs: Vec<_> = config.resources.iter().map(sync).collect();
+    let resources = stream::iter(syncs).buffered(config.polls_at_once).collect().await;
     let traffic = store.traffic();
     tracing::info!(requests = traffic.requests(), objects = traffic.objects_written(), "asked the store");
-    Ok(Report { resources })
+    Ok(Report { started_at, resources, effort: Effort::new(began.elapsed(), traffic) })
 }
 
 async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<Lake, Error> {
@@ -93,6 +100,7 @@ async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<L
 struct ResourceSync<'a, S> {
     config: &'a Config,
     ambient: &'a Ambient,
+    brake: &'a Brake,
     source: &'a S,
     lake: &'a Lake,
     resource: &'a Resource,
@@ -117,7 +125,16 @@ enum Written {
 }
 
 impl<S: Source> ResourceSync<'_, S> {
-    async fn run(&self, report: &mut ResourceReport) -> Result<(), Error> {
+    async fn run(self) -> ResourceReport {
+        let mut report = ResourceReport::new(&self.resource.name);
+        match self.try_run(&mut report).await {
+            Ok(()) => tracing::info!(resource = self.resource.name, outcome = %report.outcome, "synced"),
+            Err(error) => report.fail(&error),
+        }
+        report
+    }
+
+    async fn try_run(&self, report: &mut ResourceReport) -> Result<(), Error> {
         for attempt in 1..=ATTEMPTS_MAX {
             match self.attempt(report).await {
                 Ok(Written::All) => return Ok(()),
@@ -135,6 +152,7 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 
     async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
+        report.begin_stages();
         let early = if has(Defect::PollsTooEarly) {
             Some(self.source.poll(self.resource, &ListRequest::default()).await?)
         } else {
@@ -143,12 +161,18 @@ impl<S: Source> ResourceSync<'_, S> {
         let log = Log::new(self.lake, self.resource);
         let projection = Projection::new(self.lake, self.resource, self.spool());
         let head = log.settle(self.spool()).await?;
-        report.head = head.seq;
+        report.stands_at(&head);
         if head.seq > 0 {
             projection.advance(&log, &head, &Twins::default()).await?;
         }
-        match self.observe(&head, early).await? {
-            Seen::Records(observed) => return self.write(&log, &projection, head, *observed, report).await,
+        report.end_stage(Stage::Settle);
+        let seen = self.observe(&head, early).await?;
+        report.end_stage(Stage::Poll);
+        match seen {
+            Seen::Records(observed) => {
+                let _writing = self.brake.writing().await;
+                return self.write(&log, &projection, head, *observed, report).await;
+            }
             Seen::Same => {
                 tracing::info!(resource = self.resource.name, "the list has the ETag that it had");
                 report.unchanged = head.cursor.map_or(0, |cursor| cursor.known);
@@ -312,7 +336,7 @@ impl<S: Source> ResourceSync<'_, S> {
             sink: Drafting { drafts, oddities },
             body,
             etag,
-            open_before,
+            before: census,
             rebuilt,
             withheld,
             rejected,
@@ -330,7 +354,8 @@ impl<S: Source> ResourceSync<'_, S> {
             (None, 0) if conclusion.tally.stale == 0 => Some(poll.observed_at),
             _ => head.cursor.as_ref().and_then(|cursor| cursor.full_poll_at),
         };
-        let facts = PollFacts { body, etag, full_poll_at, known_before: conclusion.present_before, open_before };
+        let (known_before, open_before) = (conclusion.present_before, census.open);
+        let facts = PollFacts { body, etag, full_poll_at, known_before, open_before };
         if has(Defect::KeepsStateTooEarly) {
             self.save_known(&head, &mut conclusion).await?;
         }
@@ -342,6 +367,8 @@ impl<S: Source> ResourceSync<'_, S> {
             }
             diff.into_objects().for_each(|sealed| twins.add(sealed, self.resource));
         }
+        report.stands_at(&head);
+        report.end_stage(Stage::Commit);
         if before == 0 {
             self.tell_what_is_dropped();
         }
@@ -350,18 +377,20 @@ impl<S: Source> ResourceSync<'_, S> {
             Quarantine::new(self.lake, self.resource, self.spool()).update(&texts, &poll.id, poll.observed_at).await?;
         }
         let committed = head.seq > before;
-        let keep = async { if committed || rebuilt { self.keep_known(&head, conclusion).await } else { Ok(()) } };
+        let keep = async { if committed || rebuilt { self.keep_known(&head, conclusion).await } else { Ok(census) } };
         let project = async { if committed { Ok(projection.advance(log, &head, &twins).await?) } else { Ok(()) } };
-        tokio::try_join!(keep, project)?;
+        let (census, ()) = tokio::try_join!(keep, project)?;
+        report.oldest_open_at = census.oldest_open.and_then(DateTime::from_timestamp_micros);
+        report.end_stage(Stage::Project);
         Ok(Written::All)
     }
 
-    async fn keep_known(&self, head: &Head, mut conclusion: Conclusion) -> Result<(), Error> {
+    async fn keep_known(&self, head: &Head, mut conclusion: Conclusion) -> Result<Census, Error> {
         conclusion.settle_removals();
         self.save_known(head, &mut conclusion).await
     }
 
-    async fn save_known(&self, head: &Head, conclusion: &mut Conclusion) -> Result<(), Error> {
+    async fn save_known(&self, head: &Head, conclusion: &mut Conclusion) -> Result<Census, Error> {
         let records = conclusion.known_in_order().map_err(|error| LakeError::spool(&error))?;
         Ok(lake::save_known(self.lake, &self.decoder(), head, records).await?)
     }

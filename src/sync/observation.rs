@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::ambient::PollStart;
 use crate::{
     decode::{Decoder, Refusal, Rejection, Row, Seed, key_hash, without_personal},
-    diff::{Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
+    diff::{Census, Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
     lake::{LakeError, Quarantined},
     record::{Body, MalformedBody, RecordSlice, Splitter},
@@ -47,8 +47,8 @@ pub(super) struct Observed<S> {
     pub sink: S,
     pub body: Body,
     pub etag: Option<String>,
-    /// Records that were expected to change, before the poll.
-    pub open_before: u64,
+    /// What the known records came to before the poll.
+    pub before: Census,
     /// Whether what was known had to be found out from the commits.
     pub rebuilt: bool,
     /// Missing records that are not taken for removed.
@@ -62,7 +62,7 @@ struct RecordReader<'r, S> {
     resource: &'r Resource,
     decoder: Decoder<'r>,
     seed: Seed,
-    open_before: u64,
+    before: Census,
     diff: Diff,
     sink: S,
     rejected: Vec<(Rejection, Quarantined)>,
@@ -75,7 +75,7 @@ impl<'r, S: Sink> Observation<'r, S> {
             resource: decoder.resource(),
             decoder,
             seed,
-            open_before: known.open(),
+            before: known.census(),
             diff: Diff::new(known, spool),
             sink,
             rejected: Vec::new(),
@@ -103,14 +103,14 @@ impl<'r, S: Sink> Observation<'r, S> {
     pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed<S>, Error> {
         let body = self.splitter.finish()?;
         self.reader.place()?;
-        let RecordReader { open_before, diff, sink, rejected, .. } = self.reader;
+        let RecordReader { before, diff, sink, rejected, .. } = self.reader;
         Ok(Observed {
             poll,
             conclusion: diff.conclude().map_err(|error| LakeError::spool(&error))?,
             sink,
             body,
             etag,
-            open_before,
+            before,
             rebuilt,
             withheld: 0,
             rejected,

@@ -1,22 +1,62 @@
 //! What a run came to: a table for people, or one line of JSON a resource and one for the run.
 
-use std::fmt::{self, Display, Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Write},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::Stopwatch;
 use crate::{
+    api,
     diff::Conclusion,
     error::{Error, Kind},
-    lake::RowCounts,
+    lake::{self, Head, RowCounts},
     record::Body,
 };
 
 /// A run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// In the order in which they were polled.
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// In the order of the settings.
     pub resources: Vec<ResourceReport>,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// What a run took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Effort {
+    /// How long it was.
+    #[serde(serialize_with = "seconds")]
+    pub seconds: Duration,
+    /// Requests to the API, those included that were made again.
+    pub api_requests: u64,
+    /// Of these, those that were made again.
+    pub api_retries: u64,
+    /// Requests to the store of the lake.
+    pub store_requests: u64,
+    /// Objects created or replaced there.
+    pub store_objects_written: u64,
+}
+
+/// What a resource's run is made of, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// What an earlier run left is brought to its end.
+    Settle,
+    /// The list is received, and compared with what is known.
+    Poll,
+    /// What is new is claimed and created.
+    Commit,
+    /// `current/` and the caches are brought up to the last commit.
+    Project,
 }
 
 /// What became of a resource.
@@ -69,8 +109,20 @@ pub struct ResourceReport {
     pub rows: u64,
     /// Number of the last commit.
     pub head: u64,
+    /// Records that the API lists, as of that commit.
+    pub known: u64,
+    /// Of these, the ones that are expected to change.
+    pub open: u64,
+    /// When the first seen of the open ones was first observed; null if there is none, or if it was not looked for.
+    pub oldest_open_at: Option<DateTime<Utc>>,
+    /// How long each stage took that came to its end, with all its attempts.
+    #[serde(serialize_with = "seconds_of_each")]
+    pub seconds: BTreeMap<Stage, Duration>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// When the stage began that is under way.
+    #[serde(skip)]
+    stage_began: Stopwatch,
 }
 
 /// A failure, as it is told.
@@ -84,6 +136,9 @@ pub struct Failure {
     pub state: String,
     /// The exit code it stands for.
     pub exit_code: u8,
+    /// Whether a guard has refused the API's answer.
+    #[serde(skip)]
+    pub is_guards: bool,
     #[serde(skip)]
     kind: Kind,
 }
@@ -91,7 +146,14 @@ pub struct Failure {
 impl Failure {
     pub(crate) fn of(error: &Error, state: String) -> Self {
         let kind = error.kind();
-        Self { message: error.to_string(), hint: error.hint(), state, exit_code: kind.exit_code(), kind }
+        Self {
+            message: error.to_string(),
+            hint: error.hint(),
+            state,
+            exit_code: kind.exit_code(),
+            is_guards: matches!(error, Error::Guard(_) | Error::Unfit { .. }),
+            kind,
+        }
     }
 
     /// What the operator should do.
@@ -120,8 +182,30 @@ impl ResourceReport {
             commits: Vec::new(),
             rows: 0,
             head: 0,
+            known: 0,
+            open: 0,
+            oldest_open_at: None,
+            seconds: BTreeMap::new(),
             failure: None,
+            stage_began: Stopwatch::start(),
         }
+    }
+
+    /// Notes which commit is the last, and what the resource comes to with it.
+    pub(super) fn stands_at(&mut self, head: &Head) {
+        self.head = head.seq;
+        (self.known, self.open) = head.cursor.as_ref().map_or((0, 0), |cursor| (cursor.known, cursor.open));
+    }
+
+    /// Notes that the first stage begins.
+    pub(super) fn begin_stages(&mut self) {
+        self.stage_began = Stopwatch::start();
+    }
+
+    /// Notes how long a stage took, and that the next one begins.
+    pub(super) fn end_stage(&mut self, stage: Stage) {
+        *self.seconds.entry(stage).or_default() += self.stage_began.elapsed();
+        self.begin_stages();
     }
 
     pub(super) fn observed(&mut self, conclusion: &Conclusion, body: &Body, since: Option<DateTime<Utc>>) {
@@ -164,12 +248,54 @@ impl ResourceReport {
     }
 }
 
+impl Effort {
+    pub(super) fn new(seconds: Duration, store: &lake::Traffic) -> Self {
+        let (store_requests, store_objects_written) = (store.requests(), store.objects_written());
+        Self { seconds, store_requests, store_objects_written, ..Self::default() }
+    }
+
+    pub(super) fn asked(&mut self, api: &api::Traffic) {
+        (self.api_requests, self.api_retries) = (api.requests(), api.retries());
+    }
+}
+
+impl Stage {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Settle => "settle",
+            Stage::Poll => "poll",
+            Stage::Commit => "commit",
+            Stage::Project => "project",
+        }
+    }
+}
+
+/// To the millisecond, which is finer than a run is ever the same again.
+fn rounded(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1e3
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rounded(*duration))
+}
+
+fn seconds_of_each<S: Serializer>(stages: &BTreeMap<Stage, Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(stages.iter().map(|(stage, duration)| (stage.name(), rounded(*duration))))
+}
+
 impl Report {
+    /// The gravest failure's kind; `None` if nothing has failed.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::gravest(self.failures().map(|(_, failure)| failure.kind))
+    }
+
     /// The exit code: that of the gravest failure, 0 if there is none.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let failures = self.resources.iter().filter_map(|resource| resource.failure.as_ref());
-        Kind::gravest(failures.map(|failure| failure.kind)).map_or(0, Kind::exit_code)
+        self.kind().map_or(0, Kind::exit_code)
     }
 
     /// One line of JSON a resource, then one for the run.
@@ -196,6 +322,8 @@ impl Report {
                 "regressed": total(|resource| resource.regressed),
                 "stale_skipped": total(|resource| resource.stale_skipped),
                 "rows": total(|resource| resource.rows),
+                "started_at": self.started_at,
+                "effort": self.effort,
             }
         });
         lines.push_str(&run.to_string());

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::{
     super::{
         Lake, LakeError,
-        layout::{LAKE, PROBES, SNAPSHOTS},
+        layout::{LAKE, PROBES, RUNS, SNAPSHOTS},
         store::Folder,
     },
     Law, Scope, Verification,
@@ -29,7 +29,7 @@ pub(super) async fn verify(scope: &Scope<'_>, report: &mut Verification) -> Resu
 
 impl Lake {
     /// Finds what lies beside the folders of `resources`, which are all there are. `meta/lake.json` is held to nothing here:
-    /// it was read to open the lake.
+    /// it was read to open the lake. Neither is the history of runs, which says nothing of records.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Lake {
         let mut undescribed = HashSet::new();
         for tree in ["meta", "changes", "current", "quarantine", SNAPSHOTS] {
             let Folder { folders, objects } = self.store.folder(tree).await?;
-            for object in objects.iter().filter(|object| *object != LAKE) {
+            for object in objects.iter().filter(|object| ![LAKE, RUNS].contains(&object.as_str())) {
                 report.find(Law::Strays, object, "belongs to no resource");
             }
             for folder in folders.iter().filter(|folder| *folder != PROBES) {

@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Environment, Flags},
     lake::Store,
     schema::Schemas,
-    sync::{self, Report, ResourceOutcome},
+    sync::{self, Brake, Report, ResourceOutcome},
 };
 
 /// The runs that have ended, and the ones that overlap at present.
@@ -116,12 +116,12 @@ pub(super) async fn run(stage: &Arc<Stage>, start: Start) -> bool {
         }
     };
     let store = Store::new(Arc::new(SimulatedStore(process.clone())), "the simulated lake");
-    let (ambient, api) = (process.ambient(), SimulatedApi(process.clone()));
+    let (ambient, brake, api) = (process.ambient(), Brake::default(), SimulatedApi(process.clone()));
     let ending = tokio::select! {
         biased;
         () = process.crashed() => Ending::Crashed,
         () = killed => Ending::Crashed,
-        ended = sync::sync(&config, &ambient, &api, store) => match ended {
+        ended = sync::sync(&config, &ambient, &brake, &api, store) => match ended {
             Ok(report) => Ending::Reported(report),
             Err(error) => Ending::Failed { exit_code: error.kind().exit_code(), message: error.to_string() },
         },

@@ -175,7 +175,7 @@ impl<'g> Pair<'g> {
         let Ground { runtime, lake, .. } = self.ground;
         let records = known.into_iter().map(Ok);
         let saved = runtime.block_on(lake::save_known(lake, &self.decoder(), &self.head, records));
-        saved.map_err(|error| error.to_string())
+        saved.map(drop).map_err(|error| error.to_string())
     }
 
     fn decoder(&self) -> Decoder<'g> {
@@ -221,7 +221,7 @@ fn figures(observed: &Observed<Drafting>) -> Result<Findings, String> {
         rejected: tally.rejected,
         rejected_without_key: tally.rejected_without_key,
         present_before: observed.conclusion.present_before,
-        open_before: observed.open_before,
+        open_before: observed.before.open,
         quarantined: observed.rejected.iter().map(|(_, record)| record.text.clone()).collect(),
         undocumented: observed.sink.oddities.undocumented.clone(),
         regressed: observed.sink.oddities.regressed.count,

@@ -1,0 +1,130 @@
+//! What runs come to, as metrics for Prometheus: asked for while `sync --every` runs, or in a file for the node exporter.
+//!
+//! ```text
+//! Report ──▶ Metrics ──▶ text ──▶ GET /metrics
+//!                            └──▶ a file, from which the next process goes on
+//! ```
+//!
+//! No label has anything but names of resources, kinds and stages.
+
+mod endpoint;
+mod family;
+mod samples;
+mod textfile;
+
+use chrono::{DateTime, Utc};
+
+pub use self::{
+    endpoint::Endpoint,
+    family::{FAMILIES, Family, Kind},
+};
+use self::{
+    family::{
+        API_REQUESTS, API_RETRIES, BUILD, CHANGES, COMMITS, EXIT_CODE, FAILED_RUNS, FAILURES, GUARD_REFUSALS, HEAD,
+        KNOWN, LAST_EXIT_CODE, LAST_RUN, LAST_RUN_DURATION, LAST_SUCCESS, MISSED_RUNS, NEXT_RUN, OLDEST_OPEN, OPEN,
+        QUARANTINED, RECEIVED, REGRESSED, RELOADED, RUNS, STAGES, STALE, STORE_REQUESTS, STORE_WRITES,
+        WEBHOOK_FAILURES, WITHHELD,
+    },
+    samples::Samples,
+};
+use crate::sync::{PastRun, Report, ResourceReport};
+
+/// What all runs came to so far.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    samples: Samples,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::after(Samples::default())
+    }
+}
+
+impl Metrics {
+    fn after(mut samples: Samples) -> Self {
+        samples.set(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        // What has not happened yet has happened no times: else the first time would be seen by nobody.
+        for counter in [&RUNS, &FAILED_RUNS, &MISSED_RUNS, &WEBHOOK_FAILURES] {
+            samples.add(counter, &[], 0.0);
+        }
+        Self { samples }
+    }
+
+    /// Takes note of a run, and of its report if it has one.
+    pub fn note(&mut self, run: &PastRun, report: Option<&Report>) {
+        let samples = &mut self.samples;
+        samples.add(&RUNS, &[], 1.0);
+        samples.add(&FAILED_RUNS, &[], f64::from(u8::from(run.exit_code != 0)));
+        samples.set(&LAST_EXIT_CODE, &[], f64::from(run.exit_code));
+        samples.set(&LAST_RUN, &[], seconds(run.started_at));
+        samples.set(&LAST_RUN_DURATION, &[], run.seconds);
+        let Some(report) = report else { return };
+        samples.add(&API_REQUESTS, &[], report.effort.api_requests as f64);
+        samples.add(&API_RETRIES, &[], report.effort.api_retries as f64);
+        samples.add(&STORE_REQUESTS, &[], report.effort.store_requests as f64);
+        samples.add(&STORE_WRITES, &[], report.effort.store_objects_written as f64);
+        report.resources.iter().for_each(|resource| self.note_resource(resource, report.started_at));
+    }
+
+    /// What a failed resource had committed counts; how it stands is as the last run knew it that did not fail.
+    fn note_resource(&mut self, report: &ResourceReport, started_at: DateTime<Utc>) {
+        let (samples, name) = (&mut self.samples, report.resource.as_str());
+        let resource = &[("resource", name)];
+        for (kind, count) in [("added", report.added), ("changed", report.changed), ("removed", report.removed)] {
+            samples.add(&CHANGES, &[("resource", name), ("kind", kind)], count as f64);
+        }
+        for (stage, duration) in &report.seconds {
+            samples.observe(&STAGES, &[("resource", name), ("stage", stage.name())], duration.as_secs_f64());
+        }
+        samples.add(&COMMITS, resource, report.commits.len() as f64);
+        samples.add(&RECEIVED, resource, report.body_bytes as f64);
+        samples.add(&REGRESSED, resource, report.regressed as f64);
+        samples.add(&STALE, resource, report.stale_skipped as f64);
+        let failure = report.failure.as_ref();
+        samples.add(&FAILURES, resource, f64::from(u8::from(failure.is_some())));
+        samples.add(&GUARD_REFUSALS, resource, f64::from(u8::from(failure.is_some_and(|failure| failure.is_guards))));
+        samples.set(&EXIT_CODE, resource, failure.map_or(0.0, |failure| f64::from(failure.exit_code)));
+        if failure.is_some() {
+            return;
+        }
+        samples.set(&LAST_SUCCESS, resource, seconds(started_at));
+        samples.set(&HEAD, resource, report.head as f64);
+        samples.set(&KNOWN, resource, report.known as f64);
+        samples.set(&OPEN, resource, report.open as f64);
+        samples.set(&QUARANTINED, resource, report.quarantined as f64);
+        samples.set(&WITHHELD, resource, report.withheld as f64);
+        match report.oldest_open_at {
+            Some(at) => samples.set(&OLDEST_OPEN, resource, seconds(at)),
+            None if report.open == 0 => samples.remove(&OLDEST_OPEN, resource),
+            // A list that had not changed was not looked into.
+            None => {}
+        }
+    }
+
+    /// When the next run is due, and how many were left out before it.
+    pub fn next_run(&mut self, due: DateTime<Utc>, missed: u64) {
+        self.samples.set(&NEXT_RUN, &[], seconds(due));
+        self.samples.add(&MISSED_RUNS, &[], missed as f64);
+    }
+
+    /// Whether the settings could be read again.
+    pub fn reloaded(&mut self, successfully: bool) {
+        self.samples.set(&RELOADED, &[], f64::from(u8::from(successfully)));
+    }
+
+    /// That the webhook did not take a message.
+    pub fn webhook_failed(&mut self) {
+        self.samples.add(&WEBHOOK_FAILURES, &[], 1.0);
+    }
+
+    /// All of it, in Prometheus's text format.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.samples.to_text()
+    }
+}
+
+fn seconds(time: DateTime<Utc>) -> f64 {
+    time.timestamp_millis() as f64 / 1e3
+}

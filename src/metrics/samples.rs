@@ -1,0 +1,119 @@
+//! Values of metrics, and Prometheus's text format (0.0.4), in which they are told and read back.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use super::family::{FAMILIES, Family, Kind};
+
+/// The labels of a value, in their order.
+pub(super) type Labels<'l> = &'l [(&'static str, &'l str)];
+
+/// Values by family and, within it, by what stands before the value: the rest of the name, and the labels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Samples(BTreeMap<&'static str, BTreeMap<String, f64>>);
+
+impl Samples {
+    pub(super) fn set(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
+        *self.value(family, "", labels) = value;
+    }
+
+    pub(super) fn add(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
+        *self.value(family, "", labels) += value;
+    }
+
+    pub(super) fn observe(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
+        *self.value(family, "_sum", labels) += value;
+        *self.value(family, "_count", labels) += 1.0;
+    }
+
+    pub(super) fn remove(&mut self, family: &Family, labels: Labels<'_>) {
+        if let Some(values) = self.0.get_mut(family.name) {
+            values.remove(&key("", labels));
+        }
+    }
+
+    fn value(&mut self, family: &Family, rest: &str, labels: Labels<'_>) -> &mut f64 {
+        self.0.entry(family.name).or_default().entry(key(rest, labels)).or_default()
+    }
+
+    /// The text, family by family.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::new();
+        for Family { name, kind, help } in FAMILIES {
+            let Some(values) = self.0.get(name).filter(|values| !values.is_empty()) else { continue };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.name());
+            for (key, value) in values {
+                let _ = writeln!(text, "{name}{key} {value}");
+            }
+        }
+        text
+    }
+
+    /// What a text of this form says. What it says of anything else is passed over.
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut samples = Self::default();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((sample, value)) = line.rsplit_once(' ') else { continue };
+            let name = sample.split('{').next().unwrap_or_default();
+            let family = FAMILIES.iter().find(|family| match family.kind {
+                Kind::Summary => [Some("_sum"), Some("_count")].contains(&name.strip_prefix(family.name)),
+                Kind::Counter | Kind::Gauge => family.name == name,
+            });
+            if let (Some(family), Ok(value)) = (family, value.parse()) {
+                samples.0.entry(family.name).or_default().insert(sample[family.name.len()..].to_owned(), value);
+            }
+        }
+        samples
+    }
+}
+
+fn key(rest: &str, labels: Labels<'_>) -> String {
+    let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+    if labels.is_empty() { rest.to_owned() } else { format!("{rest}{{{}}}", labels.join(",")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::family::{CHANGES, OPEN, RUNS, STAGES},
+        *,
+    };
+
+    #[test]
+    fn what_is_written_is_read_whatever_the_labels() {
+        let mut samples = Samples::default();
+        samples.add(&RUNS, &[], 2.0);
+        samples.set(&OPEN, &[("resource", "a \"b\" \\ \n c")], 1.5);
+        samples.observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.25);
+        samples.observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.5);
+        let text = samples.to_text();
+        assert_eq!(Samples::of_text(&text), samples, "{text}");
+        for line in [
+            "lumetrade_export_runs_total 2",
+            "lumetrade_export_open_records{resource=\"a \\\"b\\\" \\\\ \\n c\"} 1.5",
+            "lumetrade_export_stage_duration_seconds_sum{resource=\"trades\",stage=\"poll\"} 0.75",
+            "lumetrade_export_stage_duration_seconds_count{resource=\"trades\",stage=\"poll\"} 2",
+            "# TYPE lumetrade_export_stage_duration_seconds summary",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_passed_over_and_what_is_removed_is_not_told() {
+        let foreign = "up 1\nlumetrade_export_runs_total many\nlumetrade_export_runs_total_more 7\n\n{} 1\n 2";
+        assert_eq!(Samples::of_text(foreign), Samples::default());
+        let mut samples = Samples::default();
+        samples.add(&CHANGES, &[("kind", "added")], 1.0);
+        samples.remove(&CHANGES, &[("kind", "added")]);
+        assert_eq!(samples.to_text(), "");
+    }
+
+    #[test]
+    fn large_counters_are_written_to_the_last_digit() {
+        let mut samples = Samples::default();
+        samples.add(&RUNS, &[], 9_007_199_254_740_991.0);
+        assert!(samples.to_text().contains("_total 9007199254740991\n"));
+    }
+}

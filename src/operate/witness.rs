@@ -1,0 +1,123 @@
+//! What is told of a run beside its report: metrics, the history in the lake, and a word to whoever is to know of failures.
+//!
+//! None of it changes what a run came to. What cannot be told is a warning.
+
+use chrono::{DateTime, Utc};
+
+use super::message;
+use crate::{
+    api,
+    config::Config,
+    error::Error,
+    lake::{Lake, Store},
+    metrics::{Endpoint, Metrics},
+    redact::redact,
+    sync::{PastRun, Report},
+};
+
+/// Takes note of runs.
+pub struct Witness {
+    metrics: Metrics,
+    endpoint: Option<Endpoint>,
+    /// The last run that was told of, or that there was nothing to tell of.
+    before: Option<PastRun>,
+}
+
+impl Witness {
+    /// Goes on from what earlier processes have noted.
+    pub async fn new(config: &Config) -> Self {
+        let metrics = config.operating.metrics_file.as_deref().map_or_else(|| Ok(Metrics::default()), Metrics::read);
+        let metrics = metrics.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the metrics' file cannot be read; they begin anew");
+            Metrics::default()
+        });
+        let runs =
+            if config.operating.runs_kept > 0 { past_runs(config).await.unwrap_or_default() } else { Vec::new() };
+        Self { metrics, endpoint: None, before: runs.into_iter().next_back() }
+    }
+
+    /// What was noted so far.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Lets metrics be asked for.
+    pub(super) fn publish_at(&mut self, endpoint: Endpoint) {
+        self.endpoint = Some(endpoint);
+    }
+
+    /// Takes note of a run that has ended.
+    pub async fn note(&mut self, config: &Config, run: PastRun, ended: &Result<Report, Error>) {
+        self.metrics.note(&run, ended.as_ref().ok());
+        if config.operating.runs_kept > 0
+            && let Err(error) = keep(config, &run).await
+        {
+            tracing::warn!(%error, "the run cannot be kept in the history");
+        }
+        if self.tell(config, &run).await {
+            self.before = Some(run);
+        }
+        self.publish(config);
+    }
+
+    /// Takes note of when the next run is due, and how many were left out before it.
+    pub(super) fn next_run(&mut self, config: &Config, due: DateTime<Utc>, missed: u64) {
+        self.metrics.next_run(due, missed);
+        self.publish(config);
+    }
+
+    /// Takes note of whether the settings could be read again.
+    pub(super) fn reloaded(&mut self, config: &Config, successfully: bool) {
+        self.metrics.reloaded(successfully);
+        self.publish(config);
+    }
+
+    fn publish(&self, config: &Config) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.publish(&self.metrics);
+        }
+        if let Some(path) = &config.operating.metrics_file
+            && let Err(error) = self.metrics.write(path)
+        {
+            tracing::warn!(file = %path.display(), %error, "the metrics cannot be written");
+        }
+    }
+
+    /// Tells of a failure that is another than before, and of the recovery from one. Whether there is nothing left to tell.
+    async fn tell(&mut self, config: &Config, run: &PastRun) -> bool {
+        let form = config.operating.webhook_form;
+        let Some(message) = message::between(self.before.as_ref(), run, &config.lake, form) else { return true };
+        let posted = match config.webhook_url() {
+            Ok(None) => return true,
+            Ok(Some(url)) => {
+                let message = redact(&message).into_owned();
+                api::post(&config.connection, &url, message).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = &posted {
+            tracing::warn!(error, "the webhook was not told");
+            self.metrics.webhook_failed();
+        }
+        posted.is_ok()
+    }
+}
+
+/// The last runs, the last one last. What cannot be read as one is left out.
+///
+/// # Errors
+///
+/// If there is no lake, or it cannot be read.
+pub async fn past_runs(config: &Config) -> Result<Vec<PastRun>, Error> {
+    let lines = open(config).await?.runs().await?;
+    Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+async fn keep(config: &Config, run: &PastRun) -> Result<(), Error> {
+    let line = run.to_json().map_err(|error| Error::Bug(error.to_string()))?;
+    Ok(open(config).await?.keep_run(&line, config.operating.runs_kept).await?)
+}
+
+async fn open(config: &Config) -> Result<Lake, Error> {
+    Ok(Lake::open(Store::open(&config.lake, &config.s3, false)?).await?)
+}
