@@ -87,23 +87,27 @@ async fn go_on(
 ) -> Result<u8, Error> {
     let (clock, mut schedule) = (Stopwatch::start(), Schedule::new(period));
     let mut due = Duration::ZERO;
+    let stopped = async || {
+        let exit_code = requests.stopped().await;
+        notify(&[NotifyState::Stopping]);
+        exit_code
+    };
     loop {
         tokio::select! {
             biased;
-            exit_code = requests.stopped() => return Ok(exit_code),
+            exit_code = stopped() => return Ok(exit_code),
             () = requests.reloaded() => work.reload(),
             () = clock.reach(due) => {}
         }
         let brake = Brake::default();
-        let stopped = async {
-            let exit_code = requests.stopped().await;
-            notify(&[NotifyState::Stopping]);
+        let stopped_safely = async {
+            let exit_code = stopped().await;
             brake.pull().await;
             exit_code
         };
         let outcome = tokio::select! {
             outcome = work.run(&brake) => outcome?,
-            exit_code = stopped => return Ok(exit_code),
+            exit_code = stopped_safely => return Ok(exit_code),
         };
         let now = clock.elapsed();
         let next = schedule.next(now, outcome, chance());

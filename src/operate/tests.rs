@@ -1,7 +1,5 @@
 //! The loop, in time that passes at once.
 
-use std::sync::{Arc, Mutex};
-
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
@@ -14,16 +12,16 @@ struct Rehearsal {
     run_takes: Duration,
     outcomes: Vec<Result<Outcome, Error>>,
     /// What happened, with the seconds since the start.
-    seen: Arc<Mutex<Vec<(u64, &'static str)>>>,
+    seen: Vec<(u64, &'static str)>,
 }
 
 impl Rehearsal {
     fn new(run_takes: Duration, outcomes: Vec<Result<Outcome, Error>>) -> Self {
-        Self { began: Instant::now(), run_takes, outcomes, seen: Arc::default() }
+        Self { began: Instant::now(), run_takes, outcomes, seen: Vec::new() }
     }
 
-    fn see(&self, what: &'static str) {
-        self.seen.lock().unwrap().push((self.began.elapsed().as_secs(), what));
+    fn see(&mut self, what: &'static str) {
+        self.seen.push((self.began.elapsed().as_secs(), what));
     }
 }
 
@@ -51,8 +49,7 @@ async fn rehearse(
     let requests = Requests::default();
     let going = go_on(&mut work, MINUTE, || 0, &requests);
     let _ = tokio::join!(timeout(MINUTE * minutes - Duration::from_secs(1), going), meanwhile(&requests));
-    let seen = work.seen.lock().unwrap().clone();
-    seen
+    work.seen
 }
 
 fn begins(seen: &[(u64, &'static str)]) -> Vec<u64> {

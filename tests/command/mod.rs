@@ -5,6 +5,8 @@ mod api_errors;
 mod check;
 mod ddl;
 mod demo;
+mod every;
+mod metrics;
 mod network;
 mod personal_data;
 mod readme;

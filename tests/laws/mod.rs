@@ -3,6 +3,7 @@
 mod caches;
 mod disk;
 mod empty;
+mod endurance;
 mod exactness;
 mod formats;
 mod guards;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -23,6 +23,8 @@ struct Script {
     /// Answers by path; the last of a path stays.
     answers: HashMap<String, VecDeque<Answer>>,
     requests: Vec<String>,
+    /// What came with them.
+    bodies: Vec<String>,
 }
 
 /// A response.
@@ -170,6 +172,11 @@ impl ScriptedApi {
     pub fn requests(&self) -> Vec<String> {
         self.script.lock().unwrap().requests.clone()
     }
+
+    /// What came with all requests so far that brought something.
+    pub fn bodies(&self) -> Vec<String> {
+        self.script.lock().unwrap().bodies.clone()
+    }
 }
 
 fn serve(mut stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
@@ -181,9 +188,13 @@ fn serve(mut stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
         }
     }
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or_default()];
+    reader.read_exact(&mut body)?;
     let answer = {
         let mut script = script.lock().unwrap();
         script.requests.push(head);
+        script.bodies.extend(length.map(|_| String::from_utf8(body).unwrap()));
         match script.answers.get_mut(&path) {
             Some(answers) if answers.len() > 1 => answers.pop_front(),
             Some(answers) => answers.front().cloned(),

@@ -130,7 +130,7 @@ pub fn secret_forms() -> Vec<String> {
 
 /// Fails if any form of a credential was told, however the command ended.
 #[track_caller]
-fn assert_without_secrets(ended: &Ended) {
+pub fn assert_without_secrets(ended: &Ended) {
     let told = format!("{}{}", ended.stdout, ended.stderr);
     for form in secret_forms() {
         assert!(!told.contains(&form), "{form} is told:\n{told}");
@@ -162,6 +162,13 @@ impl Sync {
     pub fn new(lake: &Lake, base_url: &str) -> Self {
         let mut command = program(lake.folder());
         command.args(["sync", "-vvv", "--json", "--base-url", base_url, "--lake"]).arg(lake.path());
+        Self { command }
+    }
+
+    /// Of all resources. It tells no more than users are told.
+    pub fn quietly(lake: &Lake, base_url: &str) -> Self {
+        let mut command = program(lake.folder());
+        command.args(["sync", "--json", "--base-url", base_url, "--lake"]).arg(lake.path());
         Self { command }
     }
 
