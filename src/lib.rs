@@ -21,6 +21,8 @@
 //! | [`config`] | settings, as checked types |
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run; or what it would find, compared with the lake |
+//! | [`metrics`] | what runs come to, for Prometheus |
+//! | [`operate`] | runs that follow one another for years, and who is told of them |
 //! | [`check`], [`status`], [`verify`], [`reconcile`], [`compact`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!

@@ -128,3 +128,79 @@ impl Metrics {
 fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_millis() as f64 / 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::*;
+    use crate::{
+        error::Error,
+        sync::{Effort, Stage, Stopwatch},
+    };
+
+    fn noted(metrics: &mut Metrics, change: impl FnOnce(&mut ResourceReport)) {
+        let mut resource = ResourceReport::new("trades");
+        change(&mut resource);
+        let report = Report { started_at: DateTime::UNIX_EPOCH, resources: vec![resource], effort: Effort::default() };
+        let ended = Ok(report);
+        metrics.note(&PastRun::of(DateTime::UNIX_EPOCH, Stopwatch::start(), &ended), ended.as_ref().ok());
+    }
+
+    fn values<'t>(text: &'t str, family: &Family) -> Vec<&'t str> {
+        let rest = |line: &'t str| line.split(['{', ' ']).next()?.strip_prefix(family.name);
+        text.lines().filter(|line| ["", "_sum", "_count"].map(Some).contains(&rest(line))).collect()
+    }
+
+    #[test]
+    fn every_metric_is_told_with_its_labels_and_no_others() {
+        let mut metrics = Metrics::default();
+        noted(&mut metrics, |resource| {
+            resource.oldest_open_at = Some(DateTime::UNIX_EPOCH);
+            resource.seconds.insert(Stage::Poll, Duration::from_secs(1));
+        });
+        metrics.next_run(DateTime::UNIX_EPOCH, 0);
+        metrics.reloaded(true);
+        let text = metrics.to_text();
+        for family in FAMILIES {
+            let values = values(&text, family);
+            assert!(!values.is_empty(), "{} is not told:\n{text}", family.name);
+            for value in values {
+                let labels = value.split_once('{').map_or("", |(_, rest)| rest.split_once('}').unwrap().0);
+                let names = labels.split(',').filter_map(|label| Some(label.split_once('=')?.0));
+                assert_eq!(names.collect::<Vec<_>>(), family.labels, "{value}");
+            }
+        }
+        let names: BTreeSet<_> = FAMILIES.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), FAMILIES.len(), "a name is given twice");
+    }
+
+    #[test]
+    fn a_failure_leaves_how_a_resource_stands_as_it_was() {
+        let mut metrics = Metrics::default();
+        let standing = |metrics: &Metrics| {
+            let text = metrics.to_text();
+            [&LAST_SUCCESS, &KNOWN, &OPEN, &OLDEST_OPEN, &HEAD].map(|family| values(&text, family).concat())
+        };
+        noted(&mut metrics, |resource| {
+            (resource.known, resource.open, resource.head) = (7, 2, 3);
+            resource.oldest_open_at = Some(DateTime::UNIX_EPOCH);
+        });
+        let before = standing(&metrics);
+        noted(&mut metrics, |resource| resource.fail(&Error::Bug("x".to_owned())));
+        assert_eq!(standing(&metrics), before);
+        noted(&mut metrics, |resource| resource.open = 2);
+        assert_eq!(standing(&metrics)[3], before[3], "a list that had not changed was not looked into");
+        noted(&mut metrics, |resource| resource.open = 0);
+        assert_eq!(standing(&metrics)[3], "");
+    }
+
+    #[test]
+    fn a_run_that_could_not_begin_is_a_failed_run_of_no_resource() {
+        let (mut metrics, ended) = (Metrics::default(), Err(Error::Bug("x".to_owned())));
+        metrics.note(&PastRun::of(DateTime::UNIX_EPOCH, Stopwatch::start(), &ended), None);
+        let text = metrics.to_text();
+        assert!(text.contains("failed_runs_total 1\n") && text.contains("last_run_exit_code 70\n"), "{text}");
+        assert!(!text.contains("resource="), "{text}");
+    }
+}

@@ -38,7 +38,7 @@ impl Samples {
     /// The text, family by family.
     pub(super) fn to_text(&self) -> String {
         let mut text = String::new();
-        for Family { name, kind, help } in FAMILIES {
+        for Family { name, kind, help, .. } in FAMILIES {
             let Some(values) = self.0.get(name).filter(|values| !values.is_empty()) else { continue };
             // Writing to a string cannot fail.
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.name());

@@ -164,7 +164,7 @@ impl Failure {
 }
 
 impl ResourceReport {
-    pub(super) fn new(resource: &str) -> Self {
+    pub(crate) fn new(resource: &str) -> Self {
         Self {
             resource: resource.to_owned(),
             outcome: ResourceOutcome::Unchanged,
@@ -230,7 +230,7 @@ impl ResourceReport {
         self.head = self.head.max(seq);
     }
 
-    pub(super) fn fail(&mut self, error: &Error) {
+    pub(crate) fn fail(&mut self, error: &Error) {
         let state = match (self.commits.as_slice(), error.kind()) {
             ([], Kind::Unknown) => "it is not known whether a commit was made; the next run settles it".to_owned(),
             ([], _) => "nothing was committed".to_owned(),

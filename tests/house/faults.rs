@@ -386,7 +386,7 @@ const TIME: [Fault; 7] = [
         42,
         "two resources that are not of one moment",
         "0",
-        &[Readme("two resources are polled one after the other")],
+        &[Readme("two resources are not polled at one moment")],
     ),
 ];
 
