@@ -73,7 +73,7 @@ fn a_file_of_metrics_goes_on_from_one_sync_to_the_next_and_says_what_the_reports
         }
         world.sandbox.advance(TimeDelta::days(3));
     }
-    assert!(open > 3, "some records are open");
+    assert!(open > 0, "some records are open");
     assert_eq!(world.value("lumetrade_export_changes_total", &[resource, "kind=\"added\""]), added as f64);
     assert_eq!(world.value("lumetrade_export_runs_total", &[]), 3.0);
 

@@ -382,12 +382,7 @@ const TIME: [Fault; 7] = [
         "0 or 65",
         &[Test(ODDITIES, "what_changes_while_it_is_listed_is_stored_as_it_was_seen_and_healed_by_the_next_poll")],
     ),
-    Fault(
-        42,
-        "two resources that are not of one moment",
-        "0",
-        &[Readme("two resources are not polled at one moment")],
-    ),
+    Fault(42, "two resources that are not of one moment", "0", &[Readme("two resources are not polled at one moment")]),
 ];
 
 const SECRETS: [Fault; 16] = [

@@ -6,7 +6,7 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -89,19 +89,23 @@ pub fn spawn(command: &mut Command) -> Child {
 pub fn end(mut child: Child) -> Ended {
     let stdout = read_to_end(child.stdout.take().unwrap());
     let stderr = read_to_end(child.stderr.take().unwrap());
-    let deadline = Instant::now() + TIME_MAX;
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(2)),
-            None => {
-                child.kill().unwrap();
-                let stderr = stderr.join().unwrap();
-                panic!("the command has not ended within {TIME_MAX:?}\n{stderr}");
-            }
-        }
+    let Some(status) = await_end(&mut child) else {
+        child.kill().unwrap();
+        let stderr = stderr.join().unwrap();
+        panic!("the command has not ended within {TIME_MAX:?}\n{stderr}");
     };
     Ended { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Waits for a process to end by itself, as long as there is hope.
+pub fn await_end(child: &mut Child) -> Option<ExitStatus> {
+    let deadline = Instant::now() + TIME_MAX;
+    loop {
+        match child.try_wait().unwrap() {
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(2)),
+            status => return status,
+        }
+    }
 }
 
 /// Runs a command to its end. What it tells is searched for the sandbox's credentials, which only a sandbox tells.
@@ -114,7 +118,8 @@ pub fn run(command: &mut Command) -> Ended {
     ended
 }
 
-fn read_to_end(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+/// Reads a stream to its end, while others do other things.
+pub fn read_to_end(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();

@@ -4,26 +4,37 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
-    os::fd::OwnedFd,
     process::Child,
     sync::mpsc::{Receiver, channel},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::program::{Ended, Sync, assert_without_secrets, end, spawn};
+use super::program::{Ended, Sync, assert_without_secrets, await_end, read_to_end, spawn};
 
 /// No run of the tests takes a tenth of this.
 const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// A process that goes on.
 pub struct Service {
-    child: Child,
+    child: Running,
     lines: Receiver<String>,
     told: String,
+    /// What it tells people, which is read all the while: it would wait for that.
+    stderr: JoinHandle<String>,
+}
+
+/// A process that does not outlive a test that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.0.kill();
+    }
 }
 
 /// One of its runs.
@@ -40,7 +51,8 @@ impl Service {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, lines, told: String::new() }
+        let stderr = read_to_end(child.stderr.take().unwrap());
+        Self { child: Running(child), lines, told: String::new(), stderr }
     }
 
     /// The next run, once it has ended.
@@ -73,12 +85,12 @@ impl Service {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     /// Resident memory in KiB, and open files.
     pub fn footprint(&self) -> (u64, usize) {
-        let process = format!("/proc/{}", self.child.id());
+        let process = format!("/proc/{}", self.child.0.id());
         let status = fs::read_to_string(format!("{process}/status")).unwrap();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let files = fs::read_dir(format!("{process}/fd")).expect("root may look at any process").count();
@@ -95,9 +107,8 @@ impl Service {
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Ended {
-        // What is not read yet goes on to be read by the thread that does so.
-        self.child.stdout = Some(OwnedFd::from(fs::File::open("/dev/null").unwrap()).into());
-        let ended = Ended { stdout: self.told, ..end(self.child) };
+        let code = await_end(&mut self.child.0).expect("it ends").code();
+        let ended = Ended { code, stdout: self.told, stderr: self.stderr.join().unwrap() };
         assert_without_secrets(&ended);
         ended
     }

@@ -88,7 +88,9 @@ fn a_sync_needs_no_right_that_the_policy_does_not_give() {
     let policed = || Options { policy: Some(Policy::of_config("iam-policy.json")), ..Options::default() };
     let fresh = World::without_lake();
     let place = Place::new(S3::start(policed()));
-    assert_eq!(fresh.sync(&place).succeed().outcome("withdrawals"), "committed");
+    let first = fresh.sync(&place).settings("[operate]\nruns_kept = 2").succeed();
+    assert_eq!(first.outcome("withdrawals"), "committed");
+    assert!(place.s3.contents().keys().any(|key| key.ends_with("meta/runs.json")), "{}", first.ended.stderr);
     let world = World::new();
     let place = world.place_with(policed());
     let assert_nothing_denied = |place: &Place| {
