@@ -19,6 +19,9 @@ pub struct Cli {
     /// Say more on standard error; twice for the finest detail
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Say it in JSON, one line each
+    #[arg(long, global = true)]
+    pub log_json: bool,
 }
 
 /// What to do.

@@ -19,7 +19,7 @@ use lumetrade_export::{
     lake::Depth,
     operate::{self, Requests, Witness},
     reconcile,
-    redact::{printable, redact},
+    redact::redact,
     sandbox, status,
     sync::{self, Ambient, Brake, Failure, PastRun, Report, Stopwatch},
     telemetry, verify,
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Ok(started) => started,
         Err(error) => return fail(&error),
     };
-    telemetry::start(cli.verbose, environment.no_color);
+    telemetry::start(cli.verbose, environment.no_color, cli.log_json);
     let requests = Requests::default();
     let goes_on = matches!(&cli.command, Command::Sync(args) if args.every.is_some());
     // In a task of its own, a panic becomes an exit code.
@@ -72,6 +72,9 @@ fn keep_to_itself() {
 /// Files that must be allowed to be open at once: with fewer, not even signals can be received.
 const OPEN_FILES_MIN: u64 = 16;
 
+/// Threads that wait for the disk. Each keeps memory of its own, of which a hundred of them come to as much as all the rest.
+const DISK_THREADS: usize = 8;
+
 /// Takes the secrets out of the environment and starts the threads: as many as the machine has cores, or as many as are
 /// asked for.
 fn start() -> Result<(Environment, Runtime), Error> {
@@ -81,6 +84,7 @@ fn start() -> Result<(Environment, Runtime), Error> {
     }
     let environment = Environment::take().map_err(Error::Start)?;
     let mut builder = Builder::new_multi_thread();
+    builder.max_blocking_threads(DISK_THREADS);
     if let Some(count) = environment.threads()? {
         builder.worker_threads(count).max_blocking_threads(count);
     }
@@ -157,7 +161,7 @@ async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -
     let config = Config::load(args.flags(), environment)?;
     let report = check::run(&config, ambient, args.reserved).await;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
-    report.hints().for_each(|hint| tell_hint(Some(hint)));
+    report.hints().for_each(|hint| telemetry::tell_hint(Some(hint)));
     Ok(report.exit_code())
 }
 
@@ -241,7 +245,7 @@ async fn interrupted(goes_on: Option<&Requests>) -> ExitCode {
     };
     let mut ending = async || tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143 };
     let mut code = tokio::select! { code = ending() => code, () = hung_up(goes_on) => 0 };
-    tell("interrupted: what was committed is in the lake, and the next run goes on from there");
+    telemetry::tell("interrupted: what was committed is in the lake, and the next run goes on from there");
     if let Some(requests) = goes_on {
         requests.stop(code);
         code = tokio::select! { code = ending() => code, () = sleep(STOP_WITHIN) => code };
@@ -268,22 +272,9 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Tells people one line. That nobody can be told changes nothing of what was done.
-fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(&redact(line)));
-}
-
 fn tell_failures<'f>(failures: impl Iterator<Item = (&'f str, &'f Failure)>) {
-    for (what, failure) in failures {
-        tell(&format!("error: {what}: {}", failure.message));
-        tell(&format!("  {}", failure.state));
-        tell_hint(failure.hint);
-    }
-}
-
-fn tell_hint(hint: Option<&str>) {
-    if let Some(hint) = hint {
-        tell(&format!("  hint: {hint}"));
+    for (what, Failure { message, state, hint, .. }) in failures {
+        telemetry::tell_failure(Some(what), message, Some(state), *hint);
     }
 }
 
@@ -294,6 +285,5 @@ fn fail(error: &Error) -> ExitCode {
 }
 
 fn tell_error(error: &Error) {
-    tell(&format!("error: {error}"));
-    tell_hint(error.hint());
+    telemetry::tell_failure(None, &error.to_string(), None, error.hint());
 }

@@ -1,18 +1,24 @@
-//! Log lines, on standard error. Standard output is for data. No line leaves this process with a secret in it.
+//! What people are told, on standard error: log lines, and why something was not done. Standard output is for data. No line
+//! leaves this process with a secret in it. On request each line is JSON, for programs.
 //!
 //! WARN: nothing is lost, but somebody may want to know. ERROR: something was not done, or a person is needed.
 
 use std::{
     io::{self, IsTerminal, Write},
     panic,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::redact::redact;
+use crate::redact::{printable, redact};
+
+/// Whether lines are JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging. `verbose` counts the `-v`.
-pub fn start(verbose: u8, no_color: bool) {
+pub fn start(verbose: u8, no_color: bool, json: bool) {
+    JSON.store(json, Ordering::Relaxed);
     let directives = match verbose {
         0 => "warn",
         1 => "warn,lumetrade_export=info",
@@ -22,12 +28,51 @@ pub fn start(verbose: u8, no_color: bool) {
     let logging = fmt()
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(|| Redacted)
-        .with_ansi(io::stderr().is_terminal() && !no_color)
-        .with_target(false)
-        .try_init();
+        .with_ansi(io::stderr().is_terminal() && !no_color && !json)
+        .with_target(false);
+    let logging = if json { logging.json().flatten_event(true).try_init() } else { logging.try_init() };
     // A second start, as a test may make it, keeps the first.
     drop(logging);
-    panic::set_hook(Box::new(|panic| drop(Redacted.write_all(format!("{panic}\n").as_bytes()))));
+    panic::set_hook(Box::new(|panic| {
+        if JSON.load(Ordering::Relaxed) {
+            tracing::error!("{panic}");
+        } else {
+            drop(Redacted.write_all(format!("{panic}\n").as_bytes()));
+        }
+    }));
+}
+
+/// Tells one line. That nobody can be told changes nothing of what was done.
+pub fn tell(line: &str) {
+    if JSON.load(Ordering::Relaxed) {
+        tracing::warn!("{line}");
+    } else {
+        // A secret is masked before anything in it is replaced.
+        drop(Redacted.write_all(format!("{}\n", printable(&redact(line))).as_bytes()));
+    }
+}
+
+/// Tells why something was not done, the state that things are in, and what may help.
+pub fn tell_failure(what: Option<&str>, message: &str, state: Option<&str>, hint: Option<&str>) {
+    if JSON.load(Ordering::Relaxed) {
+        tracing::error!(what, state, hint, "{message}");
+        return;
+    }
+    tell(&match what {
+        Some(what) => format!("error: {what}: {message}"),
+        None => format!("error: {message}"),
+    });
+    if let Some(state) = state {
+        tell(&format!("  {state}"));
+    }
+    tell_hint(hint);
+}
+
+/// Tells what may help.
+pub fn tell_hint(hint: Option<&str>) {
+    if let Some(hint) = hint {
+        tell(&format!("  hint: {hint}"));
+    }
 }
 
 /// Standard error, without secrets. A log line is written in one piece. That nobody can be told changes nothing of what is

@@ -64,6 +64,21 @@ fn every_request_carries_both_headers_and_asks_for_json() {
 }
 
 #[test]
+fn on_request_all_that_is_told_is_json() {
+    let (lake, api) = (Lake::new(), ScriptedApi::without_records());
+    api.answer("/api/v1/wallets", [Answer::error(401, "the key sandbox-key\nis none", "req_1")]);
+    let synced = Sync::of(&lake, &api.url(), "wallets").arg("--log-json").run();
+    let lines = synced.ended.stderr.lines().map(|line| serde_json::from_str(line).expect(line));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let failure = lines.iter().find(|line| line["level"] == "ERROR" && line["what"] == "wallets").expect("a failure");
+    assert!(failure["message"].as_str().unwrap().contains("the key [secret]"), "{failure}");
+    assert!(failure["state"] == "nothing was committed" && failure["hint"].is_string(), "{failure}");
+    let settings = Sync::of(&lake, &api.url(), "wallets").arg("--log-json").settings("lake = 7").run();
+    let line: serde_json::Value = serde_json::from_str(settings.ended.stderr.trim_end()).unwrap();
+    assert!(line["message"].as_str().unwrap().contains("expected a string"), "{line}");
+}
+
+#[test]
 fn a_failure_that_passes_is_tried_again() {
     let (lake, api) = (Lake::new(), ScriptedApi::start());
     let failure = Answer::error(500, "An unexpected error occurred", "req_1");
