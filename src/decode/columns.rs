@@ -367,22 +367,24 @@ pub fn flatten(
     let name = &resource.columns.get(list).ok_or_else(wrong)?.name;
     let lists = batch.column_by_name(name).and_then(|array| array.as_list_opt::<i32>()).ok_or_else(wrong)?;
     let elements = lists.values().as_struct_opt().ok_or_else(wrong)?;
-    let (parents, positions): (Vec<u64>, Vec<u64>) = (0..lists.len())
+    let offsets = lists.value_offsets();
+    let (first, count) = (offsets[0] as usize, (offsets[lists.len()] - offsets[0]) as usize);
+    let parents: UInt64Array = (0..lists.len())
         .filter(|row| lists.is_valid(*row))
-        .flat_map(|row| {
-            (lists.value_offsets()[row]..lists.value_offsets()[row + 1]).map(move |at| (row as u64, at as u64))
-        })
-        .unzip();
-    let (parents, positions) = (UInt64Array::from(parents), UInt64Array::from(positions));
+        .flat_map(|row| std::iter::repeat_n(row as u64, (offsets[row + 1] - offsets[row]) as usize))
+        .collect::<Vec<_>>()
+        .into();
+    if parents.len() != count {
+        return Err(ArrowError::InvalidArgumentError(format!("a list of {name} is null and has elements")));
+    }
     let key = &resource.columns[resource.key[0]].name;
-    let columns = schema.fields().iter().enumerate().map(|(index, field)| {
-        let (source, rows): (Option<&ArrayRef>, _) = match (index, field.name().as_str()) {
-            (0, _) => (batch.column_by_name(key), &parents),
-            (_, "_extra") => (elements.column_by_name("_extra"), &positions),
-            (_, system) if system.starts_with('_') => (batch.column_by_name(system), &parents),
-            (_, declared) => (elements.column_by_name(declared), &positions),
-        };
-        take(source.ok_or_else(wrong)?, rows, None)
+    let of_parent = |name: &str| take(batch.column_by_name(name).ok_or_else(wrong)?, &parents, None);
+    let of_element = |name: &str| Ok(elements.column_by_name(name).ok_or_else(wrong)?.slice(first, count));
+    let columns = schema.fields().iter().enumerate().map(|(index, field)| match (index, field.name().as_str()) {
+        (0, _) => of_parent(key),
+        (_, "_extra") => of_element("_extra"),
+        (_, system) if system.starts_with('_') => of_parent(system),
+        (_, declared) => of_element(declared),
     });
     RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)
 }

@@ -4,6 +4,8 @@
 //! order and its numbers by value. Only cells that hold something count, each under its column's name, so that a column
 //! that is declared later and has always been null changes no digest.
 
+use std::cell::RefCell;
+
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::{
@@ -13,8 +15,8 @@ use super::{
 };
 use crate::schema::{Column, Resource, Type};
 
-/// What a row takes up, roughly, when it is hashed.
-const ROW_BYTES: usize = 4096;
+/// Memory that is kept from one row to the next.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// A key up to about this length is hashed without allocating memory for it.
 const SHORT_KEY_BYTES: usize = 64;
@@ -42,14 +44,23 @@ impl Row<'_> {
     /// Digest of all that the row says.
     #[must_use]
     pub fn digest(&self, resource: &Resource, seed: Seed) -> u64 {
-        let mut hashed = Hashed(Vec::with_capacity(ROW_BYTES));
-        hash_row(&mut hashed, self, &resource.columns, seed);
-        xxh3_64_with_seed(&hashed.0, seed.0)
+        GATHERED.with_borrow_mut(|gathered| {
+            gathered.0.clear();
+            hash_row(gathered, self, &resource.columns, seed);
+            let digest = xxh3_64_with_seed(&gathered.0, seed.0);
+            gathered.0.shrink_to(KEPT_BYTES);
+            digest
+        })
     }
 }
 
 /// What is hashed, gathered first: many small pieces are hashed several times faster in one.
 struct Hashed(Vec<u8>);
+
+thread_local! {
+    /// Of the row that is hashed. It outlives the row, as memory of this size takes longer to get than a row to hash.
+    static GATHERED: RefCell<Hashed> = const { RefCell::new(Hashed(Vec::new())) };
+}
 
 impl Hashed {
     fn update(&mut self, bytes: &[u8]) {
@@ -59,7 +70,7 @@ impl Hashed {
 
 fn hash_row(hasher: &mut Hashed, row: &Row<'_>, columns: &[Column], seed: Seed) {
     for (cell, column) in row.cells.iter().zip(columns) {
-        if *cell != Cell::Null {
+        if !matches!(cell, Cell::Null) {
             hash_bytes(hasher, column.name.as_bytes());
             hash_cell(hasher, cell, &column.kind, seed);
         }

@@ -19,8 +19,7 @@ pub(super) struct KeyFilter {
 impl KeyFilter {
     /// Adds a key hash. Whether it may have been there before; `false` is certain.
     pub(super) fn insert(&mut self, key: u128) -> bool {
-        let mask = mask(key);
-        let has_all = |block: &Block| block.iter().zip(&mask).all(|(bits, mask)| bits & mask == *mask);
+        let has_all = |block: &Block| bits(key).all(|(word, bit)| block[word] & bit != 0);
         if self.stages.iter().any(|stage| has_all(&stage[place(stage, key)])) {
             return true;
         }
@@ -32,7 +31,7 @@ impl KeyFilter {
         self.room -= 1;
         if let Some(stage) = self.stages.last_mut() {
             let place = place(stage, key);
-            stage[place].iter_mut().zip(&mask).for_each(|(bits, mask)| *bits |= mask);
+            bits(key).for_each(|(word, bit)| stage[place][word] |= bit);
         }
         false
     }
@@ -43,14 +42,12 @@ fn place(stage: &[Block], key: u128) -> usize {
     (key >> 64) as usize & (stage.len() - 1)
 }
 
-/// The lower half names the bits: nine bits of it for each.
-fn mask(key: u128) -> Block {
-    let mut mask = Block::default();
-    for nth in 0..BITS_PER_KEY {
+/// The lower half names the bits, nine bits of it each: three for the word, and six for the bit in it.
+fn bits(key: u128) -> impl Iterator<Item = (usize, u64)> {
+    (0..BITS_PER_KEY).map(move |nth| {
         let bit = (key as u64 >> (9 * nth)) as usize & 511;
-        mask[bit / 64] |= 1 << (bit % 64);
-    }
-    mask
+        (bit / 64, 1 << (bit % 64))
+    })
 }
 
 #[cfg(test)]
