@@ -22,6 +22,7 @@
 //! | [`error`] | every failure, and what the operator should do |
 //! | [`sync`] | one run; or what it would find, compared with the lake |
 //! | [`check`], [`status`], [`verify`], [`reconcile`], [`compact`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`report`] | what the lake says, as one page for people |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
@@ -41,6 +42,7 @@ pub mod lake;
 pub mod reconcile;
 pub mod record;
 pub mod redact;
+pub mod report;
 pub mod sandbox;
 pub mod schema;
 pub mod status;

@@ -8,8 +8,8 @@ use std::{
 use lumetrade_export::{
     check,
     cli::{
-        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, SandboxArgs, StatusArgs, SyncArgs,
-        VerifyArgs,
+        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, ReportArgs, SandboxArgs, StatusArgs,
+        SyncArgs, VerifyArgs,
     },
     compact,
     config::{Config, Environment},
@@ -18,7 +18,7 @@ use lumetrade_export::{
     lake::Depth,
     reconcile,
     redact::{printable, redact},
-    sandbox, status,
+    report, sandbox, status,
     sync::{self, Ambient, Failure},
     telemetry, verify,
 };
@@ -98,6 +98,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
         Command::Reconcile(args) => reconcile(&args, &environment).await,
         Command::Compact(args) => compact(&args, &environment).await,
+        Command::Report(args) => report(&args, &environment, &ambient).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
@@ -153,6 +154,16 @@ async fn compact(args: &CompactArgs, environment: &Environment) -> Result<u8, Er
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     tell_failures(report.failures());
     Ok(report.exit_code())
+}
+
+async fn report(args: &ReportArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let page = report::run(&config, ambient.now().timestamp_micros()).await?;
+    match &args.output {
+        Some(file) => report::write(&page, file)?,
+        None => print(&page)?,
+    }
+    Ok(0)
 }
 
 async fn ddl(args: &DdlArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {

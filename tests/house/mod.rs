@@ -11,7 +11,7 @@ use std::path::Path;
 use source::{Source, Use};
 
 /// From the lowest up. Modules of one floor do not know each other.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["record", "redact", "schema"],
     &["catalog", "decode", "diff"],
     &["api", "lake"],
@@ -19,6 +19,7 @@ const FLOORS: [&[&str]; 8] = [
     &["error"],
     &["sync"],
     &["check", "cli", "compact", "ddl", "demo", "reconcile", "status", "telemetry", "verify"],
+    &["report"],
     &["main"],
 ];
 
