@@ -10,13 +10,13 @@ const HOUR: i64 = DAY / 24;
 
 /// Ages of open records: each bucket's name, and from which age on a record is in the next one, in microseconds.
 pub(super) const AGES: [(&str, i64); 7] = [
-    ("under 1 h", HOUR),
-    ("1 to 6 h", 6 * HOUR),
-    ("6 to 24 h", DAY),
-    ("1 to 3 d", 3 * DAY),
-    ("3 to 7 d", 7 * DAY),
-    ("7 to 30 d", 30 * DAY),
-    ("30 d or more", i64::MAX),
+    ("< 1 h", HOUR),
+    ("1–6 h", 6 * HOUR),
+    ("6–24 h", DAY),
+    ("1–3 d", 3 * DAY),
+    ("3–7 d", 7 * DAY),
+    ("7–30 d", 30 * DAY),
+    ("≥ 30 d", i64::MAX),
 ];
 
 /// What became of the records of one resource.

@@ -5,8 +5,10 @@ use maud::{Markup, html};
 use super::{table::wide, text};
 use crate::reconcile::{Finding, Line, Report, Sum, Verdict};
 
-/// Findings that are listed.
-const FINDINGS_MAX: usize = 50;
+/// Findings that are listed at once; others are behind a line that opens.
+const OPEN_MAX: usize = 10;
+/// Findings that are listed at all.
+const TOLD_MAX: usize = 100;
 
 pub(super) fn section(books: &Result<Report, String>) -> Markup {
     html! {
@@ -28,8 +30,8 @@ fn told(report: &Report) -> Markup {
             (balanced) " of " (text::plural(report.lines.len() as u64, "currency balances", "currencies balance"))
             " to the last digit; " (text::plural(report.found, "finding", "findings")) "."
         }
+        @if !report.findings.is_empty() { (findings(&report.findings, report.found)) }
         @if !report.lines.is_empty() { (wide("Books by currency", &HEAD, &report.lines.iter().map(row).collect::<Vec<_>>())) }
-        @if !report.findings.is_empty() { (findings(report)) }
         @if !report.notes.is_empty() {
             ul { @for (resource, note) in &report.notes { li { (resource) ": " (text::own(note)) } } }
         }
@@ -62,7 +64,7 @@ fn row(line: &Line) -> Vec<Markup> {
     let amount = |sum: Sum| html! { (text::amount(sum)) };
     let perhaps = |sum: Option<Sum>| html! { @match sum { Some(sum) => (text::amount(sum)), None => "–" } };
     vec![
-        text::own(&line.currency),
+        text::code(&line.currency),
         verdict,
         perhaps(line.difference),
         perhaps(line.held),
@@ -77,15 +79,22 @@ fn row(line: &Line) -> Vec<Markup> {
     ]
 }
 
-fn findings(report: &Report) -> Markup {
+fn findings(findings: &[Finding], found: u64) -> Markup {
     let row = |Finding { law, resource, key, problem }: &Finding| {
-        vec![html! { (law) }, html! { (resource) }, text::own(key), html! { bdi { (text::cut(problem, 400)) } }]
+        vec![html! { (law) }, html! { (resource) }, text::own(key), html! { bdi.long { (text::cut(problem, 400)) } }]
     };
     let head = [("Finding", false), ("Resource", false), ("Record", false), ("What is the case", false)];
-    let rows: Vec<_> = report.findings.iter().take(FINDINGS_MAX).map(row).collect();
-    let more = report.found - rows.len() as u64;
+    let rows: Vec<_> = findings.iter().take(TOLD_MAX).map(row).collect();
+    let (open, behind) = rows.split_at(rows.len().min(OPEN_MAX));
+    let more = found - rows.len() as u64;
     html! {
-        (wide("Findings", &head, &rows))
-        @if more > 0 { p { (text::plural(more, "more finding", "more findings")) "; reconcile --json has up to a thousand." } }
+        (wide("Findings", &head, open))
+        @if !behind.is_empty() {
+            details {
+                summary { (text::plural(behind.len() as u64, "more finding", "more findings")) }
+                (wide("More findings", &head, behind))
+            }
+        }
+        @if more > 0 { p.under { "And " (text::count(more)) " more, of which reconcile --json has up to a thousand." } }
     }
 }

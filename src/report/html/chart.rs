@@ -37,18 +37,18 @@ pub(super) fn bars(title: &str, description: &str, bars: &[Bar]) -> Markup {
                 @let y = LINE * place as f64;
                 text.name x="0" y=(y + 16.0) { (cut(&bar.name, NAME_CHARS)) }
                 rect.track x=(BEGIN) y=(y + 6.0) width=(END - BEGIN) height="12" rx="2" {}
-                rect class=(bar.class) x=(BEGIN) y=(y + 6.0) width=(round(share(bar.value, max) * (END - BEGIN))) height="12" rx="2" {}
+                rect class=(bar.class) x=(BEGIN) y=(y + 6.0) width=(length(bar.value, max, END - BEGIN)) height="12" rx="2" {}
                 text.value x=(WIDTH) y=(y + 16.0) text-anchor="end" { (bar.told) }
             }
         },
     )
 }
 
-/// Columns from the ground up, one beside the other, with their names in two lines at most.
+/// Columns from the ground up, one beside the other.
 pub(super) fn columns(title: &str, description: &str, bars: &[Bar]) -> Markup {
     const GROUND: f64 = 92.0;
     const TALLEST: f64 = 74.0;
-    const HEIGHT: f64 = 124.0;
+    const HEIGHT: f64 = 112.0;
     let max = bars.iter().map(|bar| bar.value).max().unwrap_or_default();
     let slot = WIDTH / bars.len().max(1) as f64;
     chart(
@@ -58,12 +58,10 @@ pub(super) fn columns(title: &str, description: &str, bars: &[Bar]) -> Markup {
         html! {
             line.ground x1="0" x2=(WIDTH) y1=(GROUND) y2=(GROUND) {}
             @for (place, bar) in bars.iter().enumerate() {
-                @let (height, middle) = (round(share(bar.value, max) * TALLEST), round(slot * (place as f64 + 0.5)));
+                @let (height, middle) = (length(bar.value, max, TALLEST), round(slot * (place as f64 + 0.5)));
                 rect class=(bar.class) x=(round(middle - slot * 0.3)) y=(GROUND - height) width=(round(slot * 0.6)) height=(height) {}
                 text.value x=(middle) y=(round(GROUND - height - 5.0)) text-anchor="middle" { (bar.told) }
-                @let (first, second) = two_lines(&bar.name);
-                text.name x=(middle) y=(GROUND + 14.0) text-anchor="middle" { (first) }
-                text.name x=(middle) y=(GROUND + 27.0) text-anchor="middle" { (second) }
+            text.name x=(middle) y=(GROUND + 15.0) text-anchor="middle" { (bar.name) }
             }
         },
     )
@@ -127,9 +125,9 @@ fn chart(title: &str, description: &str, height: f64, content: Markup) -> Markup
     }
 }
 
-/// How much of the greatest it is.
-fn share(value: u64, max: u64) -> f64 {
-    if max == 0 { 0.0 } else { value as f64 / max as f64 }
+/// How long a value is drawn; what is little is still seen.
+fn length(value: u64, max: u64, longest: f64) -> f64 {
+    if value == 0 { 0.0 } else { round((value as f64 / max as f64 * longest).max(1.5)) }
 }
 
 /// How large a sum is drawn: one that is not known as large as can be, one less than nothing not at all.
@@ -140,11 +138,4 @@ fn size(sum: Sum) -> f64 {
 /// A tenth of a unit is as fine as is seen.
 fn round(length: f64) -> f64 {
     (length * 10.0).round() / 10.0
-}
-
-/// A name in two lines, if it has more than two words.
-fn two_lines(name: &str) -> (String, String) {
-    let words: Vec<&str> = name.split(' ').collect();
-    let half = words.len().div_ceil(2);
-    (words[..half].join(" "), words[half..].join(" "))
 }

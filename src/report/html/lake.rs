@@ -21,16 +21,18 @@ const LAYERS: [(&str, &str); 4] = [
 
 /// Objects and bytes.
 type Size = (u64, u64);
+/// Sizes by layer, of which one may be none of [`LAYERS`].
+type Layers<'l> = BTreeMap<&'l str, Size>;
 
 pub(super) fn section(figures: &Figures) -> Markup {
-    let mut tables: BTreeMap<&str, BTreeMap<&str, Size>> = BTreeMap::new();
+    let (mut tables, mut others) = (BTreeMap::<&str, Layers<'_>>::new(), Layers::new());
     for ((layer, folder), size) in &figures.sizes {
         let is_table = LAYERS.iter().any(|(known, _)| known == layer) && !folder.contains('.') && folder != "probe";
-        let (table, layer) = if is_table { (folder.as_str(), layer.as_str()) } else { ("everything else", "meta") };
-        add(tables.entry(table).or_default().entry(layer).or_default(), *size);
+        let layers = if is_table { tables.entry(folder).or_default() } else { &mut others };
+        add(layers.entry(layer).or_default(), *size);
     }
-    let mut all = BTreeMap::new();
-    for layers in tables.values() {
+    let mut all = Layers::new();
+    for layers in tables.values().chain([&others]) {
         layers.iter().for_each(|(layer, size)| add(all.entry(*layer).or_default(), *size));
     }
     let total = sum(&all);
@@ -45,15 +47,15 @@ pub(super) fn section(figures: &Figures) -> Markup {
     };
     let mut head = vec![("Table", false)];
     head.extend(LAYERS.map(|(layer, _)| (layer, true)));
-    head.push(("all", true));
-    let row = |name: Markup, layers: &BTreeMap<&str, Size>| {
+    head.push(("All", true));
+    let row = |name: Markup, layers: &Layers<'_>| {
         let mut row = vec![name];
         row.extend(LAYERS.map(|(layer, _)| cell(layers.get(layer).copied().unwrap_or_default())));
         row.push(cell(sum(layers)));
         row
     };
     let mut rows: Vec<_> = tables.iter().map(|(table, layers)| row(text::own(table), layers)).collect();
-    rows.push(row(html! { "all" }, &all));
+    rows.extend([row(html! { "Everything else" }, &others), row(html! { "All" }, &all)]);
     let caption = "Size and objects by table and layer";
     html! {
         p.lead { (text::bytes(total.1)) " in " (text::plural(total.0, "object", "objects")) "." }
@@ -69,7 +71,7 @@ fn add(size: &mut Size, more: Size) {
     *size = (size.0 + more.0, size.1 + more.1);
 }
 
-fn sum(layers: &BTreeMap<&str, Size>) -> Size {
+fn sum(layers: &Layers<'_>) -> Size {
     let mut sum = Size::default();
     layers.values().for_each(|size| add(&mut sum, *size));
     sum

@@ -56,7 +56,7 @@ pub(super) fn page(figures: &Figures) -> String {
             body {
                 a.skip href="#content" { "Skip to the figures" }
                 header {
-                    p.kicker { "Lumetrade lake · " (text::moment(figures.now)) }
+                    p.kicker { "Lumetrade lake · " (text::moment(figures.now)) " UTC" }
                     h1 { (verdict.headline) }
                     (verdict.notices())
                     nav aria-label="Sections" {

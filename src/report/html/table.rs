@@ -10,13 +10,13 @@ pub(super) fn table(caption: &str, head: &[Head<'_>], rows: &[Vec<Markup>]) -> M
     html! {
         table {
             caption { (caption) }
-            thead { tr { @for (name, is_figure) in head { th scope="col" .n[*is_figure] { (name) } } } }
+            thead { tr { @for (name, is_figure) in head { th scope="col" class=[is_figure.then_some("n")] { (name) } } } }
             tbody {
                 @for row in rows {
                     tr {
                         @for (place, (cell, (_, is_figure))) in row.iter().zip(head).enumerate() {
-                            @if place == 0 { th scope="row" .n[*is_figure] { (cell) } }
-                            @else { td .n[*is_figure] { (cell) } }
+                            @if place == 0 { th scope="row" class=[is_figure.then_some("n")] { (cell) } }
+                            @else { td class=[is_figure.then_some("n")] { (cell) } }
                         }
                     }
                 }

@@ -36,7 +36,7 @@ pub(super) fn of(figures: &Figures) -> Verdict {
         let unknown = life.statuses.iter().filter(|status| status.is_odd()).map(|status| status.now).sum::<u64>();
         if unknown > 0 {
             let what = plural(unknown, "record has", "records have");
-            notices.push((format!("{what} a status that the schema of {} does not list", life.resource), "statuses"));
+            notices.push((format!("{what} no status that the schema of {} lists", life.resource), "statuses"));
         }
         if let Some((since, _)) = life.oldest.as_ref().filter(|(since, _)| figures.now - since >= LONG_OPEN) {
             let age = span_text(figures.now - since);

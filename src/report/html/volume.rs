@@ -39,7 +39,7 @@ pub(super) fn section(window: &Window) -> Markup {
         @if !window.idle.is_empty() {
             p {
                 "Moved before these days alone: "
-                @for (place, name) in window.idle.iter().take(TOLD_MAX).enumerate() { @if place > 0 { ", " } (text::own(name)) }
+                @for (place, name) in window.idle.iter().take(TOLD_MAX).enumerate() { @if place > 0 { ", " } (text::code(name)) }
                 @if window.idle.len() > TOLD_MAX { " and others" }
                 "."
             }
@@ -56,7 +56,7 @@ pub(super) fn section(window: &Window) -> Markup {
 }
 
 fn card(Currency { name, days: moved, total }: &Currency, window: (i64, i64)) -> Markup {
-    let caption = format!("{}: amounts a day", text::cut(name, 32));
+    let caption = format!("{}: amounts a day", text::cut(name, 24));
     let series: Vec<(i64, Sum, Sum)> =
         moved.iter().map(|(day, moved)| (*day, moved.sums.incoming(), moved.sums.outgoing())).collect();
     let (above, below) = (peak("▲ in", &series, |day| day.1), peak("▼ out", &series, |day| day.2));
@@ -65,10 +65,10 @@ fn card(Currency { name, days: moved, total }: &Currency, window: (i64, i64)) ->
     let chart = days(&caption, &description, &Days { window, days: &series, above, below, ends });
     html! {
         article.card {
-            h3 { (text::own(name)) " " span.under { (text::plural(total.movements, "movement", "movements")) } }
+            h3 { (text::code(name)) " " span.under { (text::plural(total.movements, "movement", "movements")) } }
             (chart)
             details {
-                summary { "Amounts a day" span.hidden { " in " (text::own(name)) } }
+                summary { "Amounts a day" span.hidden { " in " (text::code(name)) } }
                 (wide(&caption, &head(), &rows(moved.iter(), total)))
             }
         }
@@ -84,7 +84,7 @@ fn rows<'d>(days: impl DoubleEndedIterator<Item = (&'d i64, &'d Day)>, total: &D
         let amounts = Flow::ALL.map(|flow| html! { (text::amount(day.sums.of(flow))) });
         std::iter::once(name).chain(amounts).collect::<Vec<_>>()
     };
-    let total = row(html! { "all days" }, total);
+    let total = row(html! { "All days" }, total);
     let days = days.rev().map(|(day, moved)| row(html! { (text::day(*day)) }, moved));
     std::iter::once(total).chain(days).collect()
 }
@@ -94,7 +94,7 @@ fn peak(name: &str, days: &[(i64, Sum, Sum)], pick: fn(&(i64, Sum, Sum)) -> Sum)
     // A sum that is not known is larger than any that is.
     let most = days.iter().max_by_key(|day| (pick(day).known().is_none(), pick(day).known()));
     match most.filter(|day| pick(day) != Sum::ZERO) {
-        Some(day) => format!("{name}: at most {} on {}", text::short(pick(day)), text::day(day.0)),
+        Some(day) => format!("{name}: {} at most, on {}", text::short(pick(day)), text::day(day.0)),
         None => format!("{name}: nothing"),
     }
 }
