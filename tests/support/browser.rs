@@ -17,7 +17,7 @@ pub struct Page {
 }
 
 /// A page at one size, in one scheme.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct View {
     view: String,
     problems: Vec<String>,
@@ -38,8 +38,9 @@ impl Page {
     #[track_caller]
     pub fn assert_readable(&self) {
         assert_eq!(self.views.len(), 7);
-        let bad: Vec<_> = self.views.iter().filter(|view| !view.problems.is_empty()).collect();
-        assert!(bad.is_empty(), "{bad:#?}");
+        let bad = self.views.iter().filter(|view| !view.problems.is_empty());
+        let bad: Vec<_> = bad.map(|View { view, problems }| format!("{view}:\n{}\n", problems.join("\n"))).collect();
+        assert!(bad.is_empty(), "{}", bad.concat());
     }
 
     /// Captions of all tables.

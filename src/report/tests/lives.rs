@@ -7,8 +7,11 @@ use crate::report::{
 };
 use Operation::{Added, Changed, Removed};
 
-/// Name, now, ever and times in days of the statuses that a record ever had.
-fn told(life: &Life) -> Vec<(Option<&str>, u64, u64, Vec<i64>)> {
+/// Name, now, ever and times in days of a status.
+type Told<'s> = (Option<&'s str>, u64, u64, Vec<i64>);
+
+/// The statuses that a record ever had.
+fn told(life: &Life) -> Vec<Told<'_>> {
     let had = life.statuses.iter().filter(|status| status.ever > 0);
     had.map(|status| {
         let days = status.times.iter().map(|time| time / DAY).collect();
@@ -34,7 +37,7 @@ fn a_record_is_timed_from_when_it_was_first_seen_open_to_each_end() {
     ];
     assert_eq!(told(&life), expected);
 
-    let rows: [(&[Version<'_>], &[(Option<&str>, u64, u64, Vec<i64>)]); 4] = [
+    let rows: [(&[Version<'_>], &[Told<'_>]); 4] = [
         // Never seen open.
         (&[(1, Added, &completed)], &[(Some("COMPLETED"), 1, 1, vec![])]),
         // Open only after its end, which took no time that could be told.
