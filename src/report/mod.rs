@@ -6,8 +6,8 @@
 //! heads, quarantine ─▶ Health     listing ─▶ sizes     reconcile ─▶ books ────────────────────────┴▶ Figures ─▶ html::page
 //! ```
 //!
-//! In: the lake, and the time. Out: text, which for the same lake and time is the same to the byte. All figures are of the heads
-//! that were found first, so that no section is of another moment than the next. The law: an amount is told to its last digit; what
+//! In: the lake, and the time. Out: text, which for the same lake and time is the same to the byte. What is told of records
+//! is as of the heads that were found first, so that no section is of another moment than the next. The law: an amount is told to its last digit; what
 //! is drawn may be rounded. No value of a column with personal data leaves here, whatever the settings keep.
 //!
 //! The lake is read and nothing is written to it. Held in memory are, of each record of one partition, its statuses, times and

@@ -14,7 +14,7 @@ pub(super) fn section(books: &Result<Report, String>) -> Markup {
     html! {
         @match books {
             Ok(report) => (told(report)),
-            Err(problem) => p.lead { (text::own(problem)) "." },
+            Err(problem) => p.lead { (text::long(problem)) "." },
         }
         p.note {
             "Opening, deposits and trades in, less withdrawals, fees and trades out, should be what the accounts hold: to the last digit, "
@@ -33,7 +33,7 @@ fn told(report: &Report) -> Markup {
         @if !report.findings.is_empty() { (findings(&report.findings, report.found)) }
         @if !report.lines.is_empty() { (wide("Books by currency", &HEAD, &report.lines.iter().map(row).collect::<Vec<_>>())) }
         @if !report.notes.is_empty() {
-            ul { @for (resource, note) in &report.notes { li { (resource) ": " (text::own(note)) } } }
+            ul { @for (resource, note) in &report.notes { li { (resource) ": " (text::long(note)) } } }
         }
         @let heads = report.heads.iter().map(|(resource, seq)| format!("{resource} {seq}")).collect::<Vec<_>>().join(", ");
         @if !heads.is_empty() { p.under { "As of commit " (heads) "." } }
@@ -81,7 +81,7 @@ fn row(line: &Line) -> Vec<Markup> {
 
 fn findings(findings: &[Finding], found: u64) -> Markup {
     let row = |Finding { law, resource, key, problem }: &Finding| {
-        vec![html! { (law) }, html! { (resource) }, text::own(key), html! { bdi.long { (text::cut(problem, 400)) } }]
+        vec![html! { (law) }, html! { (resource) }, text::own(key), text::long(problem)]
     };
     let head = [("Finding", false), ("Resource", false), ("Record", false), ("What is the case", false)];
     let rows: Vec<_> = findings.iter().take(TOLD_MAX).map(row).collect();

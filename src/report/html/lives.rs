@@ -77,13 +77,6 @@ fn name(status: &Status) -> String {
     status.name.as_deref().map_or_else(|| "no status".to_owned(), str::to_owned)
 }
 
-impl Status {
-    /// Whether records have it though the schema does not list it.
-    pub(super) fn is_odd(&self) -> bool {
-        self.meaning == Meaning::Unknown
-    }
-}
-
 pub(super) fn open(lives: &[Life], now: i64) -> Markup {
     let mut head = vec![("Resource", false)];
     head.extend(AGES.map(|(name, _)| (name, true)));

@@ -75,7 +75,7 @@ pub(super) fn page(figures: &Figures) -> String {
                 footer {
                     p {
                         "Made by lumetrade-export " (env!("CARGO_PKG_VERSION")) " from the lake at "
-                        (text::own(&figures.location)) ", as of " (text::moment(figures.now))
+                        (text::long(&figures.location)) ", as of " (text::moment(figures.now))
                         ". Times and days are in UTC. Amounts are exact; what is drawn is rounded."
                     }
                 }

@@ -12,6 +12,7 @@ use crate::{
 /// A longer text of the API is cut in its middle.
 const TEXT_CHARS_MAX: usize = 64;
 const CODE_CHARS_MAX: usize = 24;
+const LONG_CHARS_MAX: usize = 400;
 /// Of one that is cut, so many characters at its end stay.
 const END_CHARS: usize = 16;
 
@@ -19,6 +20,11 @@ const END_CHARS: usize = 16;
 /// own, so that one from right to left leaves what stands beside it alone.
 pub(super) fn own(text: &str) -> Markup {
     html! { bdi { (cut(text, TEXT_CHARS_MAX)) } }
+}
+
+/// A sentence with texts of the API in it.
+pub(super) fn long(text: &str) -> Markup {
+    html! { bdi.long { (cut(text, LONG_CHARS_MAX)) } }
 }
 
 /// The code of a currency, which is short unless something is wrong.

@@ -7,6 +7,7 @@ use super::{
         DAY,
         figures::Figures,
         health::{FRESH, State},
+        life::Meaning,
     },
     text::{plural, span_text},
 };
@@ -33,7 +34,12 @@ pub(super) fn of(figures: &Figures) -> Verdict {
         notices.push((format!("{} in quarantine", plural(quarantined, "record is", "records are")), "resources"));
     }
     for life in &figures.lives {
-        let unknown = life.statuses.iter().filter(|status| status.is_odd()).map(|status| status.now).sum::<u64>();
+        let unknown = life
+            .statuses
+            .iter()
+            .filter(|status| status.meaning == Meaning::Unknown)
+            .map(|status| status.now)
+            .sum::<u64>();
         if unknown > 0 {
             let what = plural(unknown, "record has", "records have");
             notices.push((format!("{what} no status that the schema of {} lists", life.resource), "statuses"));

@@ -47,7 +47,7 @@ pub(super) fn section(window: &Window) -> Markup {
         @if window.to_come > 0 {
             p { (text::plural(window.to_come, "movement is", "movements are")) " on days that are still to come, and not counted." }
         }
-        @for left_out in &window.left_out { p { (text::own(left_out)) } }
+        @for left_out in &window.left_out { p { (text::long(left_out)) } }
         p.note {
             "What has moved is what has a status that moves money, by the settings under [reconcile]; fees are not taken off. A record "
             "counts on the day by which the lake files it: a deposit when it was completed, a withdrawal or a trade when it was created."
