@@ -41,6 +41,8 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Copy small commits into snapshots, so that reading all versions stays quick
     Compact(CompactArgs),
+    /// Make a page of HTML of how the lake is: freshness, volumes, statuses, open records, restatements, books, size
+    Report(ReportArgs),
     /// Print what gives a database, or dbt, the lake's tables
     Ddl(DdlArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
@@ -169,6 +171,16 @@ pub struct ReconcileArgs {
     pub json: bool,
 }
 
+/// Flags of `report`. It is of the whole lake, so no resource can be picked.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Write the page to this file, in place of one that is there, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 struct SettingsArgs {
     #[command(flatten)]
@@ -274,6 +286,14 @@ impl DdlArgs {
 }
 
 impl ReconcileArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.place.flags()
+    }
+}
+
+impl ReportArgs {
     /// What the flags set.
     #[must_use]
     pub fn flags(&self) -> Flags {

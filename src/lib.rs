@@ -24,6 +24,7 @@
 //! | [`metrics`] | what runs come to, for Prometheus |
 //! | [`operate`] | runs that follow one another for years, and who is told of them |
 //! | [`check`], [`status`], [`verify`], [`reconcile`], [`compact`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`report`] | what the lake says, as one page for people |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!
 //! Imports point up this table, never down; each outside dependency has one door. A test holds the code to both.
@@ -45,6 +46,7 @@ pub mod operate;
 pub mod reconcile;
 pub mod record;
 pub mod redact;
+pub mod report;
 pub mod sandbox;
 pub mod schema;
 pub mod status;

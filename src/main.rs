@@ -9,8 +9,8 @@ use std::{
 use lumetrade_export::{
     check,
     cli::{
-        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, SandboxArgs, StatusArgs, SyncArgs,
-        VerifyArgs,
+        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, ReportArgs, SandboxArgs, StatusArgs,
+        SyncArgs, VerifyArgs,
     },
     compact,
     config::{Config, Environment},
@@ -20,7 +20,7 @@ use lumetrade_export::{
     operate::{self, Requests, Witness},
     reconcile,
     redact::redact,
-    sandbox, status,
+    report, sandbox, status,
     sync::{self, Ambient, Brake, Failure, PastRun, Report, Stopwatch},
     telemetry, verify,
 };
@@ -110,6 +110,7 @@ async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
         Command::Reconcile(args) => reconcile(&args, &environment).await,
         Command::Compact(args) => compact(&args, &environment).await,
+        Command::Report(args) => report(&args, &environment, &ambient).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
     }
@@ -199,6 +200,16 @@ async fn compact(args: &CompactArgs, environment: &Environment) -> Result<u8, Er
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     tell_failures(report.failures());
     Ok(report.exit_code())
+}
+
+async fn report(args: &ReportArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let page = report::run(&config, ambient.now().timestamp_micros()).await?;
+    match &args.output {
+        Some(file) => report::write(&page, file)?,
+        None => print(&page)?,
+    }
+    Ok(0)
 }
 
 async fn ddl(args: &DdlArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {

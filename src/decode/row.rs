@@ -35,6 +35,23 @@ pub enum Cell<'a> {
 }
 
 impl Row<'_> {
+    /// The same row with texts of its own.
+    #[must_use]
+    pub fn to_static(&self) -> Row<'static> {
+        let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        let cell = |cell: &Cell<'_>| match cell {
+            Cell::Null => Cell::Null,
+            Cell::Text(text) => Cell::Text(own(text)),
+            Cell::Decimal(value) => Cell::Decimal(*value),
+            Cell::Integer(value) => Cell::Integer(*value),
+            Cell::Boolean(value) => Cell::Boolean(*value),
+            Cell::Timestamp(micros) => Cell::Timestamp(*micros),
+            Cell::Date(days) => Cell::Date(*days),
+            Cell::List(rows) => Cell::List(rows.iter().map(Row::to_static).collect()),
+        };
+        Row { cells: self.cells.iter().map(cell).collect(), extra: self.extra.as_ref().map(own) }
+    }
+
     /// The column that identifies the record, and its value: the first key column that is present.
     #[must_use]
     pub fn key(&self, resource: &Resource) -> Option<(usize, &str)> {

@@ -4,7 +4,7 @@
 //! read back, and only that decides ([`Store::create`]).
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fmt,
     fs::File,
     io::{self, Read, Seek, Write},
@@ -220,6 +220,24 @@ impl Store {
         let metas = self.objects().list(None);
         let count = |(files, bytes), meta: ObjectMeta| futures::future::ok((files + 1, bytes + meta.size));
         metas.try_fold((0, 0), count).await.map_err(|source| LakeError::store("list", &self.location, source))
+    }
+
+    /// Number and bytes of the objects by the first two parts of their keys, as in `changes/trades`; the second is empty where
+    /// a key has one part alone.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be listed.
+    pub async fn sizes(&self) -> Result<BTreeMap<(String, String), (u64, u64)>, LakeError> {
+        let metas = self.objects().list(None);
+        let add = |mut sizes: BTreeMap<_, (u64, u64)>, meta: ObjectMeta| {
+            let mut parts = meta.location.as_ref().split('/').map(str::to_owned);
+            let folder = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let (objects, bytes) = sizes.entry(folder).or_default();
+            (*objects, *bytes) = (*objects + 1, *bytes + meta.size);
+            futures::future::ok(sizes)
+        };
+        metas.try_fold(BTreeMap::new(), add).await.map_err(|source| LakeError::store("list", &self.location, source))
     }
 
     /// The object's bytes, or `None` if it is not there.

@@ -183,7 +183,7 @@ impl Totals {
 
 impl Open {
     /// All of them together.
-    pub(super) fn sum(self) -> Sum {
+    pub(crate) fn sum(self) -> Sum {
         self.deposits.plus(self.withdrawals).plus(self.trades)
     }
 

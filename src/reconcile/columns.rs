@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The place of a column that the books need.
-pub(super) fn column(resource: &Resource, name: &str, kind: &Type) -> Result<usize, Error> {
+pub(crate) fn column(resource: &Resource, name: &str, kind: &Type) -> Result<usize, Error> {
     place(&resource.name, &resource.columns, name, kind)
 }
 
@@ -33,7 +33,7 @@ pub(super) fn statuses(resource: &Resource) -> Result<&Statuses, Error> {
 }
 
 /// What a row has in a column of text.
-pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r str> {
+pub(crate) fn text<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r str> {
     match row.cells.get(column) {
         Some(Cell::Text(text)) => Some(text),
         _ => None,
@@ -41,7 +41,7 @@ pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r str> {
 }
 
 /// What a row has in a column of amounts, times 10^18.
-pub(super) fn amount(row: &Row<'_>, column: usize) -> Option<i128> {
+pub(crate) fn amount(row: &Row<'_>, column: usize) -> Option<i128> {
     match row.cells.get(column) {
         Some(Cell::Decimal(amount)) => Some(*amount),
         _ => None,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What is made of a resource's records.
-pub(super) trait Fold {
+pub(crate) trait Fold {
     /// What is kept of a record until all its versions have been seen.
     type Kept: Default + Send;
 
@@ -24,7 +24,7 @@ pub(super) trait Fold {
 }
 
 /// The records of one partition.
-pub(super) struct Records<K>(BTreeMap<Box<str>, K>);
+pub(crate) struct Records<K>(BTreeMap<Box<str>, K>);
 
 /// Folds the whole history, a partition at a time.
 pub(super) async fn fold<F: Fold + Send>(history: &History<'_>, fold: &mut F) -> Result<(), LakeError> {
@@ -44,7 +44,7 @@ impl<K> Default for Records<K> {
 
 impl<K: Default> Records<K> {
     /// Takes a version of a record, which has a key.
-    pub(super) fn take(&mut self, fold: &mut impl Fold<Kept = K>, row: &Row<'_>, stamp: Stamp<'_>) {
+    pub(crate) fn take(&mut self, fold: &mut impl Fold<Kept = K>, row: &Row<'_>, stamp: Stamp<'_>) {
         let Some((_, key)) = row.key(fold.resource()) else { return };
         match self.0.get_mut(key) {
             Some(kept) => fold.take(kept, row, stamp),
@@ -57,7 +57,7 @@ impl<K: Default> Records<K> {
     }
 
     /// Closes all records, in the order of their keys.
-    pub(super) fn close(self, fold: &mut impl Fold<Kept = K>) {
+    pub(crate) fn close(self, fold: &mut impl Fold<Kept = K>) {
         for (key, kept) in self.0 {
             fold.close(&key, kept);
         }

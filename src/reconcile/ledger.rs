@@ -1,13 +1,11 @@
 //! Where all that is folded comes together: totals a currency, findings and notes.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     books::{Books, Line},
     finding::{Findings, Law},
+    names::Names,
 };
 use crate::config::Reconciling;
 
@@ -21,8 +19,7 @@ pub(super) struct Ledger<'s> {
     references: BTreeMap<(Arc<str>, &'static str), Reference>,
     /// Records that had gone back and have ended again, by resource.
     healed: BTreeMap<String, u64>,
-    /// Texts that repeat, each once.
-    names: HashSet<Arc<str>>,
+    names: Names,
 }
 
 /// Records that refer to a currency.
@@ -40,18 +37,13 @@ impl<'s> Ledger<'s> {
             notes: Vec::new(),
             references: BTreeMap::new(),
             healed: BTreeMap::new(),
-            names: HashSet::new(),
+            names: Names::default(),
         }
     }
 
     /// A text that repeats.
     pub(super) fn name(&mut self, text: &str) -> Arc<str> {
-        if let Some(name) = self.names.get(text) {
-            return name.clone();
-        }
-        let name: Arc<str> = text.into();
-        self.names.insert(name.clone());
-        name
+        self.names.name(text)
     }
 
     /// Notes that a record is in this currency.

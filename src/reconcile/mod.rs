@@ -27,6 +27,7 @@ mod finding;
 mod fold;
 mod ledger;
 mod life;
+mod names;
 mod report;
 mod sum;
 #[cfg(test)]
@@ -49,17 +50,23 @@ pub use self::{
     report::Report,
     sum::Sum,
 };
+pub(crate) use self::{
+    columns::{amount, column, text},
+    fold::{Fold, Records},
+    names::Names,
+};
 use crate::{
     config::Config,
     error::Error,
     lake::{History, Lake, Quarantine, Store},
-    schema::Resource,
 };
 
 const ACCOUNTS: &str = "accounts";
-const DEPOSITS: &str = "deposits";
-const WITHDRAWALS: &str = "withdrawals";
-const TRADES: &str = "trades";
+/// Resources that move money.
+pub(crate) const DEPOSITS: &str = "deposits";
+pub(crate) const WITHDRAWALS: &str = "withdrawals";
+pub(crate) const TRADES: &str = "trades";
+const OF_THE_BOOKS: [&str; 4] = [ACCOUNTS, DEPOSITS, WITHDRAWALS, TRADES];
 
 /// Reckons the books of the lake. Nothing is written, and the API is not asked.
 ///
@@ -70,13 +77,22 @@ const TRADES: &str = "trades";
 pub async fn run(config: &Config) -> Result<Report, Error> {
     let lake = Lake::open(Store::open(&config.lake, &config.s3, false)?).await?;
     // All heads before any row: a sync that commits meanwhile is left out as far as may be.
-    let histories = [
-        open(&lake, config, ACCOUNTS).await?,
-        open(&lake, config, DEPOSITS).await?,
-        open(&lake, config, WITHDRAWALS).await?,
-        open(&lake, config, TRADES).await?,
-    ];
-    let [accounts, deposits, withdrawals, trades] = &histories;
+    let mut histories = Vec::new();
+    for resource in config.resources.iter().filter(|resource| OF_THE_BOOKS.contains(&resource.name.as_str())) {
+        histories.push(History::open(&lake, resource, &config.spool).await?);
+    }
+    reckon(&lake, config, &histories).await
+}
+
+/// Reckons the books from histories that are open already, of which those that do not matter are left alone.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn reckon(lake: &Lake, config: &Config, histories: &[History<'_>]) -> Result<Report, Error> {
+    let [accounts, deposits, withdrawals, trades] = OF_THE_BOOKS.map(|name| needed(histories, config, name));
+    let histories = [accounts?, deposits?, withdrawals?, trades?];
+    let [accounts, deposits, withdrawals, trades] = histories;
     let mut ledger = Ledger::new(&config.reconciling);
     fold(accounts, &mut Accounts::new(accounts.resource(), &mut ledger)?).await?;
     for (history, direction) in [(deposits, Direction::In), (withdrawals, Direction::Out)] {
@@ -85,9 +101,9 @@ pub async fn run(config: &Config) -> Result<Report, Error> {
     let mut folded = Trades::new(trades.resource(), lake.seed(), &mut ledger)?;
     fold(trades, &mut folded).await?;
     folded.conclude();
-    for history in &histories {
+    for history in histories {
         let resource = history.resource();
-        let count = Quarantine::new(&lake, resource, &config.spool).count().await?;
+        let count = Quarantine::new(lake, resource, &config.spool).count().await?;
         if count > 0 {
             ledger.note(&resource.name, format!("{count} in quarantine, and as listed now in no sum"));
         }
@@ -97,10 +113,11 @@ pub async fn run(config: &Config) -> Result<Report, Error> {
 }
 
 /// The history of a resource that the books need.
-async fn open<'c>(lake: &'c Lake, config: &'c Config, name: &str) -> Result<History<'c>, Error> {
+fn needed<'h, 'a>(histories: &'h [History<'a>], config: &Config, name: &str) -> Result<&'h History<'a>, Error> {
     let missing = |problem: &str| Error::NoBooks { resource: name.to_owned(), problem: problem.to_owned() };
-    let resource = config.resources.iter().find(|resource: &&Resource| resource.name == name);
-    let resource = resource.ok_or_else(|| missing("`resources` in the settings leaves them out"))?;
-    let history = History::open(lake, resource, &config.spool).await?;
-    if history.head().seq == 0 { Err(missing("no sync has brought them yet")) } else { Ok(history) }
+    if !config.resources.iter().any(|resource| resource.name == name) {
+        return Err(missing("`resources` in the settings leaves them out"));
+    }
+    let history = histories.iter().find(|history| history.resource().name == name && history.head().seq > 0);
+    history.ok_or_else(|| missing("no sync has brought them yet"))
 }

@@ -113,7 +113,8 @@ impl Report {
 }
 
 impl Line {
-    fn told_verdict(&self) -> String {
+    /// What it comes to, for people.
+    pub(crate) fn told_verdict(&self) -> String {
         match self.verdict {
             Verdict::Balanced => "balanced".to_owned(),
             Verdict::Tolerated => "within tolerance".to_owned(),

@@ -11,6 +11,7 @@ mod network;
 mod personal_data;
 mod readme;
 mod reconcile;
+mod report;
 mod sandbox;
 mod settings;
 mod status;

@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 9] = [
     &["error"],
     &["sync"],
     &["check", "cli", "compact", "ddl", "demo", "metrics", "reconcile", "status", "telemetry", "verify"],
-    &["operate"],
+    &["operate", "report"],
     &["main"],
 ];
 

@@ -1,6 +1,8 @@
 //! What the tests stand on.
 
 pub mod api;
+pub mod browser;
+pub mod debian;
 pub mod duckdb;
 pub mod lake;
 pub mod program;

@@ -9,6 +9,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::debian;
+
 /// A Python that has DuckDB.
 pub fn of_duckdb() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
@@ -21,13 +23,17 @@ pub fn of_dbt() -> &'static Path {
     PYTHON.get_or_init(|| with("requirements-dbt.txt", "dbt.adapters.duckdb, dbt.cli.main"))
 }
 
+/// A Python that drives a browser.
+pub fn of_browser() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| with("requirements-browser.txt", "axe_playwright_python.sync_playwright"))
+}
+
 /// A Python that has Spark, and the Java that it runs on.
 pub fn of_spark() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        if Command::new("java").arg("-version").output().is_err() {
-            run(Command::new("apt-get").args(["install", "-y", "openjdk-17-jre-headless"]));
-        }
+        debian::need("java", "openjdk-17-jre-headless");
         with("requirements-spark.txt", "pyspark")
     })
 }

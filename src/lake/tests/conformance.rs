@@ -102,6 +102,13 @@ async fn a_listing_shows_what_a_replacement_returned() {
         assert_eq!(store.get("x/y").await.unwrap().unwrap(), "2", "{name}");
         let (count, size) = store.size().await.unwrap();
         assert_eq!((count, size), (2, 1 + large.len() as u64), "{name}");
+        for key in ["x/deeper/1", "z"] {
+            store.create(key, &bytes("12")).await.unwrap();
+        }
+        let sizes = store.sizes().await.unwrap().into_iter();
+        let sizes: Vec<_> = sizes.map(|((one, two), size)| (format!("{one}/{two}"), size)).collect();
+        let expected = [("x/deeper", (1, 2)), ("x/y", (1, 1)), ("x/z", (1, large.len() as u64)), ("z/", (1, 2))];
+        assert_eq!(sizes, expected.map(|(folder, size)| (folder.to_owned(), size)), "{name}");
     }
 }
 
