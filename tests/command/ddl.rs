@@ -306,7 +306,6 @@ fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() 
     let statements: Vec<_> = each.flat_map(|statement| athena.read_as_athena(statement)).collect();
     let lake = on_s3.lake();
     let (mut ours, _) = views(&lake);
-    let moments = ours.query("SELECT DISTINCT CAST(observed_at AS VARCHAR) FROM syncs").rows;
     let kinds = |kind: &str| statements.iter().filter(|(found, _)| found == kind).count();
     let resources = RESOURCES.len();
     // Two tables of the log and one for each table; a view and a prepared statement for each table.
@@ -348,7 +347,9 @@ fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() 
         }
         let prepared =
             printed.split(&format!("PREPARE {name}_as_of FROM\n")).nth(1).unwrap().split(';').next().unwrap();
-        for moment in &moments {
+        let resource = if name == "trade_fills" { "trades" } else { name };
+        let moments = "SELECT DISTINCT CAST(observed_at AS VARCHAR) FROM syncs";
+        for moment in ours.query(&format!("{moments} WHERE resource = '{resource}'")).rows {
             // One millisecond later, since Athena does not take more of a time.
             let moment = moment[0].as_str().unwrap();
             let later = format!("TIMESTAMP '{}' + INTERVAL '1' MILLISECOND", moment.trim_end_matches("+00"));
