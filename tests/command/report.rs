@@ -101,6 +101,9 @@ fn lake_with_a_past() -> (Lake, Clock) {
 #[test]
 fn what_the_page_tells_is_what_duckdb_finds_in_the_lake_and_everybody_can_read_it() {
     let (lake, clock) = lake_with_a_past();
+    let mut compact = program_without_credentials(lake.folder());
+    assert_eq!(run(compact.args(["compact", "--lake"]).arg(lake.path())).code, Some(0));
+    assert!(!lake.files_below("snapshots").is_empty());
     let before = lake.listing();
     let file = clock.page(&lake, "report.html");
     assert_untouched(&before, &lake.listing(), "report");
@@ -339,7 +342,10 @@ fn assert_sizes(page: &Page, lake: &Lake) {
         let parts: Vec<&str> = file.split('/').collect();
         let is_table = parts.len() > 2 && parts[1] != "probe";
         let table = if is_table { parts[1] } else { "Everything else" };
-        let layer = ["changes", "current", "quarantine", "meta"].into_iter().find(|layer| *layer == parts[0]).unwrap();
+        let layer = ["changes", "current", "snapshots", "quarantine", "meta"]
+            .into_iter()
+            .find(|layer| *layer == parts[0])
+            .unwrap();
         let bytes = fs::metadata(lake.path().join(&file)).unwrap().len();
         for table in [table, "All"] {
             for layer in [layer, "All"] {
@@ -349,7 +355,7 @@ fn assert_sizes(page: &Page, lake: &Lake) {
     }
     let mut found = BTreeMap::new();
     for row in page.table("Size and objects by table and layer") {
-        for layer in ["changes", "current", "quarantine", "meta", "All"] {
+        for layer in ["changes", "current", "snapshots", "quarantine", "meta", "All"] {
             if row[layer] != "–" {
                 found.insert((row["Table"].to_owned(), layer), row[layer].parse().unwrap());
             }

@@ -12,9 +12,10 @@ use super::{
 };
 
 /// The layers of a lake, with what each is for.
-const LAYERS: [(&str, &str); 4] = [
+const LAYERS: [(&str, &str); 5] = [
     ("changes", "changes: every version"),
     ("current", "current: one row a record"),
+    ("snapshots", "snapshots: commits once more, for quick reading"),
     ("quarantine", "quarantine: what does not fit"),
     ("meta", "meta: claims and caches"),
 ];
