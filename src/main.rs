@@ -100,6 +100,8 @@ async fn run(cli: Cli, environment: Environment) -> Result<u8, Error> {
         Command::Compact(args) => compact(&args, &environment).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
+        Command::Completions(args) => print(&args.script()).map(|()| 0),
+        Command::Man => print(&Cli::manual().map_err(|error| Error::Bug(error.to_string()))?).map(|()| 0),
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod ddl;
 mod demo;
 mod network;
+mod packaging;
 mod personal_data;
 mod readme;
 mod reconcile;

@@ -1,8 +1,10 @@
 //! What the tests stand on.
 
 pub mod api;
+pub mod debian;
 pub mod duckdb;
 pub mod lake;
+pub mod pod;
 pub mod program;
 pub mod python;
 pub mod radosgw;
