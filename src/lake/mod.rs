@@ -12,11 +12,9 @@
 
 mod bucket;
 mod claim;
-mod column_chunk;
 mod commits;
 mod current;
 pub(crate) mod defect;
-mod dictionary;
 mod draft;
 mod encoder;
 mod error;
@@ -26,13 +24,10 @@ mod footer;
 mod history;
 mod identity;
 mod layout;
-mod levels;
 mod log;
-mod page;
 mod parquet_file;
 mod probe;
 mod quarantine;
-mod run_length;
 mod runs;
 mod snapshot;
 mod spool;
