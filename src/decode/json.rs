@@ -363,7 +363,7 @@ impl<'t> Reader<'t> {
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let text = u64::from_le_bytes(text);
-    let digits = text ^ EACH * u64::from(b'0');
+    let digits = text ^ (EACH * u64::from(b'0'));
     // A byte beyond 9 has one of its upper four bits set, or gets one.
     if (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) != 0 {
         return None;
