@@ -83,7 +83,7 @@ impl Metrics {
         samples.add(&STALE, resource, report.stale_skipped as f64);
         let failure = report.failure.as_ref();
         samples.add(&FAILURES, resource, f64::from(u8::from(failure.is_some())));
-        samples.add(&GUARD_REFUSALS, resource, f64::from(u8::from(failure.is_some_and(|failure| failure.is_guards))));
+        samples.add(&GUARD_REFUSALS, resource, f64::from(u8::from(failure.is_some_and(|failure| failure.by_guard))));
         samples.set(&EXIT_CODE, resource, failure.map_or(0.0, |failure| f64::from(failure.exit_code)));
         if failure.is_some() {
             return;

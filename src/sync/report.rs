@@ -138,7 +138,7 @@ pub struct Failure {
     pub exit_code: u8,
     /// Whether a guard has refused the API's answer.
     #[serde(skip)]
-    pub is_guards: bool,
+    pub by_guard: bool,
     #[serde(skip)]
     kind: Kind,
 }
@@ -151,7 +151,7 @@ impl Failure {
             hint: error.hint(),
             state,
             exit_code: kind.exit_code(),
-            is_guards: matches!(error, Error::Guard(_) | Error::Unfit { .. }),
+            by_guard: matches!(error, Error::Guard(_) | Error::Unfit { .. }),
             kind,
         }
     }
