@@ -55,6 +55,9 @@ def answer(connection, request):
         columns = [column[0] for column in result.description or []]
         rows = [[text(value) for value in row] for row in result.fetchall()]
         return {"columns": columns, "rows": rows}
+    except UnicodeDecodeError as error:
+        # What DuckDB has to say of an object on S3 that was replaced has the object's own bytes in it.
+        return {"error": error.object.decode(errors="replace")}
     except (duckdb.Error, sqlglot.ParseError, TypeError) as error:
         return {"error": str(error)}
 
