@@ -3,18 +3,13 @@
 use std::{
     io::Write,
     process::{Command, Stdio},
-    sync::Once,
 };
+
+use super::debian;
 
 /// Runs it on what it reads, and gives what it says if it finds anything wrong.
 pub fn promtool(args: &[&str], input: &str) -> Result<(), String> {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        if Command::new("promtool").arg("--version").output().is_err() {
-            let install = ["install", "-y", "--no-install-recommends", "prometheus"];
-            assert!(Command::new("apt-get").args(install).status().unwrap().success(), "apt-get install prometheus");
-        }
-    });
+    debian::need("promtool", "prometheus");
     let mut command = Command::new("promtool");
     let command = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
