@@ -8,6 +8,7 @@ mod demo;
 mod every;
 mod metrics;
 mod network;
+mod packaging;
 mod personal_data;
 mod readme;
 mod reconcile;
