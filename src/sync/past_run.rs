@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Report, Stopwatch};
+use super::{Report, Stopwatch, report::rounded};
 use crate::{error::Error, redact::redact};
 
 /// A run that has ended.
@@ -39,7 +39,7 @@ impl PastRun {
     /// What became of a run.
     #[must_use]
     pub fn of(started_at: DateTime<Utc>, began: Stopwatch, ended: &Result<Report, Error>) -> Self {
-        let seconds = began.elapsed().as_millis() as f64 / 1e3;
+        let seconds = rounded(began.elapsed());
         let told = |report: &Report| report.resources.iter().filter_map(|one| serde_json::to_value(one).ok()).collect();
         let (exit_code, error, resources) = match ended {
             Ok(report) => (report.exit_code(), None, told(report)),

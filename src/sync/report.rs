@@ -46,8 +46,7 @@ pub struct Effort {
 }
 
 /// What a resource's run is made of, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// What an earlier run left is brought to its end.
     Settle,
@@ -273,7 +272,7 @@ impl Stage {
 }
 
 /// To the millisecond, which is finer than a run is ever the same again.
-fn rounded(duration: Duration) -> f64 {
+pub(super) fn rounded(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1e3
 }
 

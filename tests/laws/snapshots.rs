@@ -13,7 +13,10 @@ use std::{
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::records::documented;
+use super::{
+    records::documented,
+    verify::{copy, delete, flip, write},
+};
 use crate::support::{
     api::ScriptedApi,
     duckdb::DuckDb,
@@ -231,29 +234,19 @@ fn what_is_wrong_with_a_snapshot_is_found_and_nothing_is_built_upon_it() {
     let commit = "changes/deposits/event_month=2026-03/00000000000000000002.parquet";
     let bytes = |of: &Lake, key: &str| fs::read(of.path().join(key)).unwrap();
     let put = |key: &'static str, bytes: Vec<u8>| move |lake: &Lake| fs::write(lake.path().join(key), &bytes).unwrap();
-    let remove = |key: &'static str| move |lake: &Lake| fs::remove_file(lake.path().join(key)).unwrap();
-    let flipped = |key: &'static str, place: fn(usize) -> usize| {
-        move |lake: &Lake| {
-            let path = lake.path().join(key);
-            let mut bytes = fs::read(&path).unwrap();
-            let place = place(bytes.len());
-            bytes[place] ^= 4;
-            fs::write(path, bytes).unwrap();
-        }
-    };
     // What is done, what is found, and whether `compact` can go on.
     type Case<'c> = (&'c str, Box<dyn Fn(&Lake) + 'c>, Vec<(&'c str, &'c str)>, bool);
     let cases: Vec<Case<'_>> = vec![
         ("nothing", Box::new(|_| ()), vec![], true),
-        ("the first is gone", Box::new(remove(first)), vec![("snapshots", second)], true),
-        ("the last is gone", Box::new(remove(second)), vec![], true),
+        ("the first is gone", Box::new(delete(first)), vec![("snapshots", second)], true),
+        ("the last is gone", Box::new(delete(second)), vec![], true),
         ("another lake's", Box::new(put(second, bytes(&other, second))), vec![("snapshots", second)], false),
-        ("the first once more", Box::new(put(second, bytes(&lake, first))), vec![("snapshots", second)], false),
-        ("text", Box::new(put(second, b"text".to_vec())), vec![("snapshots", second)], false),
-        ("a bit of a page", Box::new(flipped(first, |_| 60)), vec![("snapshots", first)], true),
-        ("a bit of the footer", Box::new(flipped(first, |size| size - 900)), vec![("snapshots", first)], true),
-        ("a stray", Box::new(put(stray, b"x".to_vec())), vec![("strays", stray)], true),
-        ("a bit of a commit", Box::new(flipped(commit, |_| 60)), vec![("bytes", commit)], true),
+        ("the first once more", Box::new(copy(first, second)), vec![("snapshots", second)], false),
+        ("text", Box::new(write(second, b"text")), vec![("snapshots", second)], false),
+        ("a bit of a page", Box::new(flip(first, |_| 60)), vec![("snapshots", first)], true),
+        ("a bit of the footer", Box::new(flip(first, |size| size - 900)), vec![("snapshots", first)], true),
+        ("a stray", Box::new(write(stray, b"x")), vec![("strays", stray)], true),
+        ("a bit of a commit", Box::new(flip(commit, |_| 60)), vec![("bytes", commit)], true),
     ];
     for (what, harm, expected, goes_on) in cases {
         let harmed = Lake::of(&lake.contents());
@@ -283,7 +276,7 @@ fn what_is_wrong_with_a_snapshot_is_found_and_nothing_is_built_upon_it() {
         assert_untouched(&before, &harmed.listing(), says);
     };
     let newest = "changes/deposits/event_month=2026-03/00000000000000000005.parquet";
-    refused(&flipped(newest, |_| 60), "is not what was claimed");
+    refused(&flip(newest, |_| 60), "is not what was claimed");
     refused(
         &|lake: &Lake| {
             for number in 3..=5 {

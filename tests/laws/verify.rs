@@ -151,7 +151,7 @@ impl Case {
     }
 }
 
-fn write(file: &str, bytes: &'static [u8]) -> impl Fn(&Lake) + use<> {
+pub(super) fn write(file: &str, bytes: &'static [u8]) -> impl Fn(&Lake) + use<> {
     let file = file.to_owned();
     move |lake| {
         let path = lake.path().join(&file);
@@ -160,12 +160,12 @@ fn write(file: &str, bytes: &'static [u8]) -> impl Fn(&Lake) + use<> {
     }
 }
 
-fn delete(file: &str) -> impl Fn(&Lake) + use<> {
+pub(super) fn delete(file: &str) -> impl Fn(&Lake) + use<> {
     let file = file.to_owned();
     move |lake| fs::remove_file(lake.path().join(&file)).unwrap()
 }
 
-fn copy(from: &str, to: &str) -> impl Fn(&Lake) + use<> {
+pub(super) fn copy(from: &str, to: &str) -> impl Fn(&Lake) + use<> {
     let (from, to) = (from.to_owned(), to.to_owned());
     move |lake| {
         let path = lake.path().join(&to);
@@ -185,7 +185,7 @@ fn replace(file: &str, from: &'static str, to: &'static str) -> impl Fn(&Lake) +
 }
 
 /// Changes one bit and leaves size and time of change as they were.
-fn flip(file: &str, place: fn(usize) -> usize) -> impl Fn(&Lake) + use<> {
+pub(super) fn flip(file: &str, place: fn(usize) -> usize) -> impl Fn(&Lake) + use<> {
     let file = file.to_owned();
     move |lake| {
         let path = lake.path().join(&file);

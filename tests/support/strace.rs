@@ -10,14 +10,17 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     process::{Child, Command},
-    sync::{Once, OnceLock},
+    sync::OnceLock,
     thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::program::{Ended, behind, end, spawn};
+use super::{
+    debian,
+    program::{Ended, behind, end, spawn},
+};
 
 /// A system call that a run makes: the `nth` of this name on this path by one thread.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,7 +166,7 @@ impl Tracer {
     }
 
     fn spawn<S: AsRef<OsStr>>(&self, command: &Command, options: impl IntoIterator<Item = S>) -> Child {
-        require_strace();
+        debian::need("strace", "strace");
         let mut starter: Vec<OsString> = Vec::new();
         if let Some(folder) = &self.mounted {
             starter.extend(MOUNT.map(OsString::from));
@@ -227,18 +230,4 @@ fn path_below(arguments: &str, folder: &Path) -> Option<(usize, PathBuf)> {
         }
     }
     None
-}
-
-/// Makes sure that there is strace.
-fn require_strace() {
-    static REQUIRED: Once = Once::new();
-    REQUIRED.call_once(|| {
-        let is_there = || Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
-        if !is_there() {
-            let install = Command::new("apt-get").args(["install", "-y", "strace"]).output();
-            let told =
-                install.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
-            assert!(is_there(), "the tests need strace (Debian: apt install strace)\n{told}");
-        }
-    });
 }

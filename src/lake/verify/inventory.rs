@@ -63,6 +63,13 @@ impl Numbered {
 }
 
 impl Inventory {
+    /// Those of the numbers from `first` to `last` that there are.
+    pub(super) fn between(&self, first: u64, last: u64) -> &[Numbered] {
+        let start = self.numbered.partition_point(|numbered| numbered.seq < first);
+        let count = self.numbered[start..].partition_point(|numbered| numbered.seq <= last);
+        &self.numbered[start..start + count]
+    }
+
     pub(super) async fn take(scope: &Scope<'_>, report: &mut Verification) -> Result<Self, LakeError> {
         let Claims { numbers, by_number } = Claims::read(scope, report).await?;
         let last_claim = numbers.last().copied().unwrap_or_default();

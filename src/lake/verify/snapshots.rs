@@ -103,7 +103,7 @@ impl Opened {
 
 /// The SHA-256 that the claim of a number promises. What has been claimed since the inventory was taken is another run's.
 async fn promised(scope: &Scope<'_>, inventory: &Inventory, seq: u64) -> Result<Option<String>, LakeError> {
-    if let Some(numbered) = inventory.numbered.iter().find(|numbered| numbered.seq == seq) {
+    if let [numbered] = inventory.between(seq, seq) {
         return Ok(numbered.promised().map(|object| object.sha256.clone()));
     }
     let claim = damage(claim::of_number(scope.lake, &scope.layout, seq, 0).await)?.ok().flatten();
@@ -153,10 +153,9 @@ async fn compare(
 
 /// Where the commits of a snapshot are, with their numbers, in the order in which it has them; `None` if one is not known.
 fn places<'i>(inventory: &'i Inventory, snapshot: &Snapshot) -> Option<Vec<(u64, &'i Place)>> {
-    let numbers = snapshot.first..=snapshot.last;
-    let places = inventory.numbered.iter().filter(|numbered| numbers.contains(&numbered.seq));
+    let numbered = inventory.between(snapshot.first, snapshot.last);
     let mut places: Vec<_> =
-        places.map(|numbered| Some((numbered.seq, numbered.place.as_ref()?))).collect::<Option<_>>()?;
+        numbered.iter().map(|numbered| Some((numbered.seq, numbered.place.as_ref()?))).collect::<Option<_>>()?;
     places.sort_by_key(|(seq, place)| (place.partition, *seq));
     (places.len() as u64 == snapshot.last - snapshot.first + 1).then_some(places)
 }
