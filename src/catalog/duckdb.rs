@@ -156,16 +156,16 @@ fn versions(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> St
     }
     let commits = quoted(&glob(catalog, &folder, partition));
     let snapshots = format!("coalesce(getvariable('{name}_snapshots'), [{commits}])");
-    let is_behind = format!(
-        "parse_filename(filename, true) > lpad(CAST(getvariable('{name}_compacted') AS VARCHAR), {SEQ_DIGITS}, '0')"
-    );
+    let file_name = format!("{:0SEQ_DIGITS$}.parquet", 0);
+    let number = format!("substr(filename, -{}, {SEQ_DIGITS})", file_name.len());
+    let compacted = format!("coalesce(lpad(CAST(getvariable('{name}_compacted') AS VARCHAR), {SEQ_DIGITS}, '0'), '')");
     format!(
         "SELECT * EXCLUDE (filename)\nFROM {in_snapshots}\nWHERE getvariable('{name}_snapshots') IS NOT NULL\n\
          UNION ALL\n\
-         SELECT {row}\nFROM {in_commits}\nWHERE coalesce({is_behind}, true)",
+         SELECT {row}\nFROM {in_commits}\nWHERE {number} > {compacted}",
         in_snapshots = read_files(&snapshots, &declared(table, partition)),
         in_commits = read_files(&commits, &declared(table, None)),
-        row = row(catalog, partition, &format!("{:0SEQ_DIGITS$}.parquet", 0)),
+        row = row(catalog, partition, &file_name),
     )
 }
 
