@@ -41,6 +41,8 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Copy small commits into snapshots, so that reading all versions stays quick
     Compact(CompactArgs),
+    /// Make a lake anew from what polls were answered with, where `raw_archive` in the settings has kept it
+    Replay(ReplayArgs),
     /// Make a page of HTML of how the lake is: freshness, volumes, statuses, open records, restatements, books, size
     Report(ReportArgs),
     /// Print what gives a database, or dbt, the lake's tables
@@ -86,6 +88,19 @@ pub struct CheckArgs {
     #[arg(long)]
     pub reserved: bool,
     /// Print what was found as JSON, one line each
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The lake whose archive is replayed; into itself if it is the one that is made
+    #[arg(long, value_name = "URL")]
+    pub from: String,
+    /// Print what was replayed as JSON, one line a resource and one for the run
     #[arg(long)]
     pub json: bool,
 }
@@ -250,6 +265,14 @@ impl CheckArgs {
     #[must_use]
     pub fn flags(&self) -> Flags {
         Flags { base_url: self.base_url.clone(), ..self.settings.flags() }
+    }
+}
+
+impl ReplayArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.settings.flags()
     }
 }
 

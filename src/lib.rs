@@ -46,6 +46,7 @@ pub mod operate;
 pub mod reconcile;
 pub mod record;
 pub mod redact;
+pub mod replay;
 pub mod report;
 pub mod sandbox;
 pub mod schema;

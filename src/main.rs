@@ -9,8 +9,8 @@ use std::{
 use lumetrade_export::{
     check,
     cli::{
-        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, ReportArgs, SandboxArgs, StatusArgs,
-        SyncArgs, VerifyArgs,
+        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, ReplayArgs, ReportArgs, SandboxArgs,
+        StatusArgs, SyncArgs, VerifyArgs,
     },
     compact,
     config::{Config, Environment},
@@ -20,7 +20,7 @@ use lumetrade_export::{
     operate::{self, Requests, Witness},
     reconcile,
     redact::redact,
-    report, sandbox, status,
+    replay, report, sandbox, status,
     sync::{self, Ambient, Brake, Failure, PastRun, Report, Stopwatch},
     telemetry, verify,
 };
@@ -110,6 +110,7 @@ async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
         Command::Reconcile(args) => reconcile(&args, &environment).await,
         Command::Compact(args) => compact(&args, &environment).await,
+        Command::Replay(args) => replay(&args, &environment, &ambient).await,
         Command::Report(args) => report(&args, &environment, &ambient).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
@@ -198,6 +199,14 @@ async fn reconcile(args: &ReconcileArgs, environment: &Environment) -> Result<u8
 async fn compact(args: &CompactArgs, environment: &Environment) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
     let report = compact::run(&config, args.min_commits).await?;
+    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+    tell_failures(report.failures());
+    Ok(report.exit_code())
+}
+
+async fn replay(args: &ReplayArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let report = replay::run(&config, &args.from, ambient).await?;
     print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
     tell_failures(report.failures());
     Ok(report.exit_code())

@@ -73,6 +73,11 @@ pub struct Client {
 
 /// What answers polls: the API, or something that plays it.
 pub trait Source: Send + Sync {
+    /// What alone can be asked for, if that is not for the one who asks to choose.
+    fn offers(&self) -> Option<ListRequest> {
+        None
+    }
+
     /// Asks for the list of a resource.
     ///
     /// # Errors

@@ -79,6 +79,8 @@ pub struct Config {
     pub naive_zone: Zone,
     /// What the guards allow.
     pub limits: Limits,
+    /// Whether what polls are answered with is kept.
+    pub raw_archive: bool,
     /// How each resource is polled, by its name.
     pub polling: BTreeMap<String, Polling>,
     /// Resources that are synced at the same time, at most.
@@ -305,6 +307,7 @@ struct File {
     naive_zone: String,
     quarantine_max: f64,
     spool: String,
+    raw_archive: bool,
     personal_data: String,
     hmac_key_file: String,
     hmac_key_command: Vec<String>,
@@ -322,7 +325,7 @@ struct File {
 }
 
 /// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 34] = [
     "base_url",
     "api_key_file",
     "api_secret_file",
@@ -342,6 +345,7 @@ const KEYS: [&str; 33] = [
     "naive_zone",
     "quarantine_max",
     "spool",
+    "raw_archive",
     "personal_data",
     "hmac_key_file",
     "hmac_key_command",
@@ -380,6 +384,7 @@ impl Default for File {
             naive_zone: "UTC".to_owned(),
             quarantine_max: QUARANTINE_SHARE_MAX,
             spool: String::new(),
+            raw_archive: false,
             personal_data: "drop".to_owned(),
             hmac_key_file: String::new(),
             hmac_key_command: Vec::new(),
@@ -453,6 +458,7 @@ impl Config {
             lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
+            raw_archive: file.raw_archive,
             polling,
             polls_at_once: polls_at_once(file.polls_at_once)?,
             reconciling,

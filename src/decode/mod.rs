@@ -27,6 +27,6 @@ pub use compare::{ColumnDifference, Values};
 pub use date_time::Zone;
 pub use decimal::{parse_plain, to_plain};
 pub use digest::{Seed, key_hash};
-pub use personal::without_personal;
+pub use personal::{treated, without_personal};
 pub use record::{Decoder, Refusal, Rejection};
 pub use row::{Cell, Row};

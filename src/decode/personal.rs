@@ -11,16 +11,17 @@ use sha2::{Digest, Sha256};
 
 use super::{
     digest::digest_json,
-    json::{Kind, Parsed, Reader},
+    json::{Kind, Parsed, Reader, minify},
 };
 use crate::schema::{Column, HmacKey, Treatment, Type};
 
 /// What stands for a value that was dropped out of a text.
 const DROPPED: &str = "\"[dropped]\"";
 
-/// What stands for a value of a column.
-pub(super) fn replacement(value: &str, column: &Column, key: &HmacKey) -> String {
-    let mut mac = mac(key.expose());
+/// What stands for a value of a column; `None` if the key has been applied and the value is none that it made.
+pub(super) fn replacement(value: &str, column: &Column, key: &HmacKey) -> Option<String> {
+    let Some(secret) = key.expose() else { return made_by(key, value).map(str::to_owned) };
+    let mut mac = mac(secret);
     mac.update(column.name.as_bytes());
     mac.update(&[0]);
     let by_meaning = match column.kind {
@@ -28,7 +29,15 @@ pub(super) fn replacement(value: &str, column: &Column, key: &HmacKey) -> String
         _ => None,
     };
     mac.update(by_meaning.as_deref().unwrap_or(value.as_bytes()));
-    format!("hmac:{}:{}", key.id(), hex::encode(mac.finalize().into_bytes()))
+    Some(format!("hmac:{}:{}", key.id(), hex::encode(mac.finalize().into_bytes())))
+}
+
+/// The replacement that a text is, or a JSON string of it, if a key of this name can have made it.
+fn made_by<'v>(key: &HmacKey, value: &'v str) -> Option<&'v str> {
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    let digest = value.strip_prefix("hmac:")?.strip_prefix(key.id())?.strip_prefix(':')?;
+    let is_digest = digest.len() == 2 * Sha256::output_size() && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then_some(value)
 }
 
 fn mac(key: &[u8]) -> Hmac<Sha256> {
@@ -41,27 +50,71 @@ fn mac(key: &[u8]) -> Hmac<Sha256> {
 /// A record's text without the values of members that are not kept.
 #[must_use]
 pub fn without_personal<'t>(text: &'t str, columns: &[Column]) -> Cow<'t, str> {
+    // Of what is no JSON it could not be told what is personal.
+    replaced(text, columns, |_, _| Cow::Borrowed(DROPPED)).unwrap_or(Cow::Borrowed(DROPPED))
+}
+
+/// A record's text with personal data as the columns have it: null where it is dropped, and strings of what replaces the rest. So
+/// it is read into the same row again, once the keys are [applied](HmacKey::applied), or rejected again.
+#[must_use]
+pub fn treated<'t>(text: &'t str, columns: &[Column]) -> Cow<'t, str> {
+    replaced(text, columns, |value, column| match &column.personal {
+        Some(Treatment::Hmac(key)) => treated_with(key, value, column).map_or(Cow::Borrowed(UNFIT), Cow::Owned),
+        _ => Cow::Borrowed("null"),
+    })
+    .unwrap_or(Cow::Borrowed(DROPPED))
+}
+
+/// What no column of personal data can hold once its key has been applied.
+const UNFIT: &str = "{}";
+
+/// The JSON text of what replaces a value; `None` if the record cannot be a row because of it.
+fn treated_with(key: &HmacKey, value: &str, column: &Column) -> Option<String> {
+    let mut reader = Reader::new(value);
+    let found = reader.kind().ok()?;
+    if found == Kind::Null {
+        return Some("null".to_owned());
+    }
+    let replacement = match column.kind {
+        Type::Json => {
+            reader.value().ok()?;
+            let is_sound = reader.take_flaw().is_none();
+            is_sound.then(|| replacement(&minify(value), column, key))??
+        }
+        _ if found == Kind::String => reader.string().ok()?.and_then(|text| replacement(text, column, key))?,
+        _ => return None,
+    };
+    Some(format!("\"{replacement}\""))
+}
+
+/// A record's text with something else for the values of members that are not kept; `None` if it is no JSON.
+fn replaced<'t>(
+    text: &'t str,
+    columns: &[Column],
+    each: impl Fn(&str, &Column) -> Cow<'static, str>,
+) -> Option<Cow<'t, str>> {
     let mut places = Vec::new();
-    let mut reader = Reader::new(text);
-    match find(&mut reader, columns, &mut places) {
-        Ok(()) if places.is_empty() => return Cow::Borrowed(text),
-        Ok(()) => {}
-        // Only JSON comes here; of anything else it could not be told what is personal.
-        Err(_) => return Cow::Borrowed(DROPPED),
+    find(&mut Reader::new(text), columns, &mut places).ok()?;
+    if places.is_empty() {
+        return Some(Cow::Borrowed(text));
     }
     let mut kept = String::with_capacity(text.len());
     let mut end = 0;
-    for (from, to) in places {
+    for (from, to, column) in places {
         kept.push_str(&text[end..from]);
-        kept.push_str(DROPPED);
+        kept.push_str(&each(&text[from..to], column));
         end = to;
     }
     kept.push_str(&text[end..]);
-    Cow::Owned(kept)
+    Some(Cow::Owned(kept))
 }
 
 /// Finds the values that are not kept, in their order.
-fn find(reader: &mut Reader<'_>, columns: &[Column], places: &mut Vec<(usize, usize)>) -> Parsed<()> {
+fn find<'c>(
+    reader: &mut Reader<'_>,
+    columns: &'c [Column],
+    places: &mut Vec<(usize, usize, &'c Column)>,
+) -> Parsed<()> {
     if reader.kind()? != Kind::Object {
         return reader.value().map(drop);
     }
@@ -72,13 +125,13 @@ fn find(reader: &mut Reader<'_>, columns: &[Column], places: &mut Vec<(usize, us
         let column = columns.iter().find(|column| column.json == name);
         reader.skip_space();
         let start = reader.at();
-        match column.map(|column| (&column.personal, &column.kind)) {
-            Some((Some(treatment), _)) if *treatment != Treatment::Keep => {
+        match column.map(|column| (column, &column.personal, &column.kind)) {
+            Some((column, Some(treatment), _)) if *treatment != Treatment::Keep => {
                 reader.value()?;
-                places.push((start, reader.at()));
+                places.push((start, reader.at(), column));
                 Ok(())
             }
-            Some((_, Type::List(list))) if reader.kind()? == Kind::Array => {
+            Some((_, _, Type::List(list))) if reader.kind()? == Kind::Array => {
                 reader.array(|reader| find(reader, &list.columns, places))
             }
             _ => reader.value().map(drop),

@@ -330,7 +330,13 @@ impl<'c> Members<'c> {
             fit.reject(reason.to_owned());
         }
         if let (Some(Treatment::Hmac(key)), Cell::Text(value)) = (&self.columns[column].personal, &*cell) {
-            *cell = Cell::Text(replacement(value, &self.columns[column], key).into());
+            *cell = match replacement(value, &self.columns[column], key) {
+                Some(replacement) => Cell::Text(replacement.into()),
+                None => {
+                    fit.reject(format!("this is nothing that the key `{}` has made", key.id()));
+                    Cell::Null
+                }
+            };
         }
         Ok(keep_text)
     }

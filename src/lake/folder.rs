@@ -64,7 +64,7 @@ fn create_trial(root: &Path) -> io::Result<PathBuf> {
 
 /// What a lake's folder holds. It may be the root of a disk, or have other things beside the lake, which are not ours to look
 /// into.
-const TREES: [&str; 4] = ["changes", "current", "meta", "quarantine"];
+const TREES: [&str; 6] = ["changes", "current", "meta", "quarantine", "raw", "snapshots"];
 
 /// Removes what a crash left before `abandoned`, and refuses links as [`look_through`] does.
 pub(super) fn tidy(root: &Path, abandoned: DateTime<Utc>) -> Result<(), LakeError> {

@@ -95,6 +95,18 @@ impl Lake {
         self.store.place()
     }
 
+    /// Where its objects are.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What tells it from every other.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.identity.id
+    }
+
     /// How records are filed.
     #[must_use]
     pub fn granularity(&self) -> Granularity {

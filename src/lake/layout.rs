@@ -13,6 +13,29 @@ pub(super) const PROBES: &str = "meta/probe";
 /// The snapshots of all resources.
 pub(super) const SNAPSHOTS: &str = "snapshots";
 
+/// The archive of all resources.
+const RAW: &str = "raw";
+
+/// How the name of what a poll was answered with ends.
+const ARCHIVED: &str = ".json.zst";
+
+/// What polls of a resource were answered with.
+pub(super) fn archive(resource: &str) -> String {
+    format!("{RAW}/{resource}")
+}
+
+/// What a poll was answered with: the first part of it, whose number is 0, or another.
+pub(super) fn archived(resource: &str, poll_id: &str, part: u64) -> String {
+    let number = if part == 0 { String::new() } else { format!(".{part}") };
+    format!("{}/{poll_id}{ARCHIVED}{number}", archive(resource))
+}
+
+/// The poll that a key stands for in the archive, if it is that of a first part.
+pub(super) fn parse_archived<'k>(resource: &str, key: &'k str) -> Option<&'k str> {
+    let poll_id = key.rsplit_once('/')?.1.strip_suffix(ARCHIVED)?;
+    (archived(resource, poll_id, 0) == key).then_some(poll_id)
+}
+
 /// What was written to try the store, by the trial's name.
 pub(super) fn probes(name: &str) -> String {
     format!("{PROBES}/{name}")

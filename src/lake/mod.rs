@@ -10,11 +10,14 @@
 //! there is created once and never overwritten; the cursor is in the object whose creation is the commit; everything else
 //! can be rebuilt from it. Storage and Parquet are used in this module alone.
 
+mod archive;
 mod bucket;
 mod claim;
+mod column_chunk;
 mod commits;
 mod current;
 pub(crate) mod defect;
+mod dictionary;
 mod draft;
 mod encoder;
 mod error;
@@ -24,10 +27,13 @@ mod footer;
 mod history;
 mod identity;
 mod layout;
+mod levels;
 mod log;
+mod page;
 mod parquet_file;
 mod probe;
 mod quarantine;
+mod run_length;
 mod runs;
 mod snapshot;
 mod spool;
@@ -43,6 +49,7 @@ mod verify;
 mod watched;
 mod wire;
 
+pub use archive::{Archive, ArchivedBody, ArchivedPoll, Recorded, Recording, SingleRead};
 pub use bucket::S3Options;
 pub use current::{Projection, Twins};
 pub use draft::{Drafts, Effect, PollFacts, RowCounts, Sealed, SealedDiff};

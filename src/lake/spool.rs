@@ -116,7 +116,7 @@ impl Spooled {
     }
 
     /// The same without its first bytes.
-    fn skip(mut self, mut bytes: u64) -> Self {
+    pub(super) fn skip(mut self, mut bytes: u64) -> Self {
         while bytes > 0 {
             let skipped = self.current.length.min(bytes);
             self.current.start += skipped;

@@ -80,14 +80,20 @@ pub enum Treatment {
 #[derive(Clone)]
 pub struct HmacKey {
     id: String,
-    key: SecretString,
+    key: Option<SecretString>,
 }
 
 impl HmacKey {
     /// A key of this name.
     #[must_use]
     pub fn new(id: &str, key: SecretString) -> Self {
-        Self { id: id.to_owned(), key }
+        Self { id: id.to_owned(), key: Some(key) }
+    }
+
+    /// The name of a key that has been applied: values come as it made them.
+    #[must_use]
+    pub fn applied(id: &str) -> Self {
+        Self { id: id.to_owned(), key: None }
     }
 
     /// Its name.
@@ -96,10 +102,10 @@ impl HmacKey {
         &self.id
     }
 
-    /// The key itself.
+    /// The key itself, unless it has been applied.
     #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        self.key.expose_secret().as_bytes()
+    pub fn expose(&self) -> Option<&[u8]> {
+        Some(self.key.as_ref()?.expose_secret().as_bytes())
     }
 }
 

@@ -63,6 +63,16 @@ impl Ambient {
         Self { now: Arc::new(now), random: Arc::new(random) }
     }
 
+    /// The moment at which a poll began, and the chance to which it owes its name: a poll that begins with it is the same.
+    /// `None` if no poll has this name.
+    #[must_use]
+    pub fn of_poll(id: &str, observed_at: i64) -> Option<Self> {
+        let name = uuid::Uuid::parse_str(id).ok()?;
+        let tail = name.as_u128().to_be_bytes()[6..].iter().rev().fold(0, |tail, byte| tail << 8 | u128::from(*byte));
+        let began = DateTime::from_timestamp_micros(observed_at)?;
+        Some(Self::new(move || began, move || tail))
+    }
+
     /// The time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

@@ -46,8 +46,8 @@ use crate::{
     diff::{Census, Conclusion, Filed, Known, KnownRecord, Limits},
     error::Error,
     lake::{
-        self, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts, Projection, Quarantine, Store,
-        Twins,
+        self, Archive, ArchivedPoll, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts,
+        Projection, Quarantine, Recorded, Recording, SingleRead, Store, Twins,
         defect::{Defect, has},
     },
     schema::{Resource, Treatment},
@@ -70,6 +70,20 @@ pub async fn run(config: &Config, ambient: &Ambient, brake: &Brake) -> Result<Re
     let mut report = sync(config, ambient, brake, &client, store).await?;
     report.effort.asked(client.traffic());
     Ok(report)
+}
+
+/// Syncs the resources of the settings with what `source` says instead of the API.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_with<S: Source>(
+    config: &Config,
+    ambient: &Ambient,
+    source: &S,
+    store: Store,
+) -> Result<Report, Error> {
+    sync(config, ambient, &Brake::default(), source, store).await
 }
 
 /// A run, wherever its polls are answered and its lake is kept.
@@ -204,8 +218,14 @@ impl<S: Source> ResourceSync<'_, S> {
         let (known, rebuilt) = lake::load_known(self.lake, &decoder, head, self.spool()).await?;
         let poll = self.ambient.begin_poll(head);
         let drafts = Drafts::new(self.lake, self.resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
-        let plan = Plan::of(self.polling(), head, rebuilt || whole, known.open(), poll.observed_at);
-        let singles = if plan.is_whole() { Given::Texts(Vec::new()) } else { self.ask_for_open(head, &known).await? };
+        let plan = match self.source.offers() {
+            Some(request) => Plan { request },
+            None => Plan::of(self.polling(), head, rebuilt || whole, known.open(), poll.observed_at),
+        };
+        let (singles, mut read) = match plan.is_whole() {
+            true => (Given::Texts(Vec::new()), Vec::new()),
+            false => self.ask_for_open(head, &known).await?,
+        };
         let Given::Texts(singles) = singles else { return Ok(Seen::Doubtful) };
         let answer = match early {
             Some(answer) => answer,
@@ -218,8 +238,11 @@ impl<S: Source> ResourceSync<'_, S> {
         };
         let mut observation = Observation::new(decoder, self.lake.seed(), known, Drafting::new(drafts), self.spool());
         singles.iter().try_for_each(|text| observation.push_single(text))?;
+        let recording = || Recording::start(self.resource, self.spool());
+        let mut recording = self.config.raw_archive.then(recording).transpose()?;
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
+            recording.as_mut().map_or(Ok(()), |recording| recording.push(&chunk))?;
         }
         let mut observed = observation.finish(poll, body.etag, rebuilt)?;
         observed.since = plan.request.since;
@@ -232,14 +255,22 @@ impl<S: Source> ResourceSync<'_, S> {
                 return Ok(Seen::Doubtful);
             }
         }
-        limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
-        self.remove_missing(head, &mut observed).await?;
+        let refusal = limits.check(&observed.conclusion).err().map(|refusal| observed.refuse(refusal));
+        if refusal.is_none() {
+            self.remove_missing(head, &mut observed, &mut read).await?;
+        }
+        if let Some(recording) = recording {
+            self.archive(recording.finish()?, &observed, &plan, read, refusal.as_ref()).await?;
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
         observed.sink.drafts.ensure_table()?;
         Ok(Seen::Records(Box::new(observed)))
     }
 
-    /// The open records, each asked for by itself.
-    async fn ask_for_open(&self, head: &Head, known: &Known) -> Result<Given, Error> {
+    /// The open records, each asked for by itself, and all that was read for that.
+    async fn ask_for_open(&self, head: &Head, known: &Known) -> Result<(Given, Vec<SingleRead>), Error> {
         let mut open = HashMap::new();
         for record in known.records() {
             let record = record.map_err(|error| LakeError::spool(&error))?;
@@ -247,17 +278,43 @@ impl<S: Source> ResourceSync<'_, S> {
                 open.insert(record.key, record);
             }
         }
-        let given = self.singles().ask(head, &open).await?;
+        let mut singles = self.singles();
+        let given = singles.ask(head, &open).await?;
         if let Given::Less { key } = &given {
             let resource = &self.resource.name;
             tracing::warn!(resource, key, "a single read says less than the list; reading the whole list");
         }
-        Ok(given)
+        Ok((given, singles.read))
     }
 
     fn singles(&self) -> Singles<'_, S> {
         let (source, lake, resource) = (self.source, self.lake, self.resource);
-        Singles { source, lake, resource, decoder: self.decoder(), spool: self.spool() }
+        Singles { source, lake, resource, decoder: self.decoder(), spool: self.spool(), read: Vec::new() }
+    }
+
+    /// Keeps what the poll was answered with, before anything of it is in the lake.
+    async fn archive(
+        &self,
+        recorded: Recorded,
+        observed: &Observed<Drafting>,
+        plan: &Plan,
+        read: Vec<SingleRead>,
+        refusal: Option<&Error>,
+    ) -> Result<(), Error> {
+        let poll = ArchivedPoll {
+            lake: self.lake.id().to_owned(),
+            resource: self.resource.name.clone(),
+            poll_id: observed.poll.id.clone(),
+            observed_at: observed.poll.observed_at,
+            since: plan.request.since.map(|since| since.timestamp_micros()),
+            page_size: plan.request.page_size,
+            etag: observed.etag.clone(),
+            accept_removals: self.config.limits.accept_removals,
+            refused: refusal.map(ToString::to_string),
+            singles: read,
+            ..ArchivedPoll::default()
+        };
+        Ok(Archive::new(self.lake.store(), self.resource, self.spool()).keep(recorded, poll).await?)
     }
 
     fn polling(&self) -> &Polling {
@@ -265,7 +322,12 @@ impl<S: Source> ResourceSync<'_, S> {
     }
 
     /// Drafts a last row for each record that is missing, with the values it had.
-    async fn remove_missing(&self, head: &Head, observed: &mut Observed<Drafting>) -> Result<(), Error> {
+    async fn remove_missing(
+        &self,
+        head: &Head,
+        observed: &mut Observed<Drafting>,
+        read: &mut Vec<SingleRead>,
+    ) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
         let doubtful = tally.hides_the_missing() && !self.config.limits.accept_removals;
         if tally.removed > 0 && doubtful {
@@ -282,7 +344,10 @@ impl<S: Source> ResourceSync<'_, S> {
         }
         let missing = &observed.conclusion.missing;
         let paged = self.polling().page_size.is_some() && !self.config.limits.accept_removals;
-        if paged && !missing.is_empty() && !self.singles().have_gone(head, missing).await? {
+        let mut singles = self.singles();
+        let may_be_there = paged && !missing.is_empty() && !singles.have_gone(head, missing).await?;
+        read.append(&mut singles.read);
+        if may_be_there {
             tracing::warn!(
                 resource = self.resource.name,
                 missing = missing.len(),

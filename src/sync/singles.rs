@@ -15,7 +15,7 @@ use crate::{
     decode::{Cell, Decoder, Refusal, Row, key_hash},
     diff::KnownRecord,
     error::Error,
-    lake::{self, Head, Lake},
+    lake::{self, Head, Lake, SingleRead},
     schema::Resource,
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Singles<'a, S> {
     pub resource: &'a Resource,
     pub decoder: Decoder<'a>,
     pub spool: &'a Path,
+    /// All that was read.
+    pub read: Vec<SingleRead>,
 }
 
 /// What single reads gave.
@@ -53,7 +55,10 @@ impl<S: Source> Singles<'_, S> {
                 if known.is_none_or(|known| known.digest != row.digest(self.resource, self.lake.seed())) {
                     continue;
                 }
-                let Some(text) = self.source.single(self.resource, key).await? else { continue };
+                let text = self.source.single(self.resource, key).await?;
+                let read = text.as_deref().map(|text| String::from_utf8_lossy(text).into_owned());
+                self.read.push(SingleRead { key: key.to_owned(), text: read });
+                let Some(text) = text else { continue };
                 if self.says_less(&text, key, &row)? {
                     return Ok(Given::Less { key: key.to_owned() });
                 }

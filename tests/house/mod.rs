@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 9] = [
     &["config"],
     &["error"],
     &["sync"],
-    &["check", "cli", "compact", "ddl", "demo", "metrics", "reconcile", "status", "telemetry", "verify"],
+    &["check", "cli", "compact", "ddl", "demo", "metrics", "reconcile", "replay", "status", "telemetry", "verify"],
     &["operate", "report"],
     &["main"],
 ];

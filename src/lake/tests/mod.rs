@@ -1,6 +1,7 @@
 //! The commit protocol, the caches and the projection, on a store in memory.
 
 mod claims;
+mod columns;
 mod conformance;
 mod faulty;
 mod model;

@@ -200,7 +200,7 @@ impl<S: Source> Comparing<'_, S> {
 
     fn singles(&self) -> Singles<'_, S> {
         let (source, lake, resource) = (self.source, self.lake, self.resource);
-        Singles { source, lake, resource, decoder: self.decoder(), spool: self.spool() }
+        Singles { source, lake, resource, decoder: self.decoder(), spool: self.spool(), read: Vec::new() }
     }
 
     fn polling(&self) -> &Polling {

@@ -1,0 +1,323 @@
+//! The archive: what each poll was answered with, so that a lake can be made anew from what the API has said.
+//!
+//! ```text
+//! raw/<resource>/<poll id>.json.zst      a frame that decoders skip, with what was asked and when; then the body
+//! raw/<resource>/<poll id>.json.zst.1    what is more of it than an object shall hold, and so on
+//! ```
+//!
+//! `zstd -d` makes the body of the parts together: its bytes as they were received, decoded; or, where personal data is not kept,
+//! its records with what is stored in its place. Objects are created once, the first part last: without it, the others are
+//! nothing.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use zstd::stream::{read::Decoder, write::Encoder};
+
+use super::{
+    Creation, LakeError, Store, layout,
+    parquet_file::{Hashing, Written, sha256_of},
+    spool::{Spool, Spooled},
+};
+use crate::{
+    decode::treated,
+    record::Splitter,
+    schema::{Column, Resource, Treatment},
+};
+
+/// The format that is written, and the newest that is read.
+const FORMAT: u32 = 1;
+/// Twice as small as at the fastest level, for a second or two a gigabyte.
+const ZSTD_LEVEL: i32 = 3;
+/// Bytes of an object.
+const PART_BYTES: u64 = 32 << 20;
+/// How a frame begins that decoders skip (RFC 8878, 3.1.2), in front of the length of its content.
+const SKIPPED: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
+/// Bytes of both.
+const FRAME_START: usize = 8;
+/// Bytes of an object that are read to know what it is, which are mostly enough.
+const START_BYTES: u64 = 16 << 10;
+/// Objects that are asked for at the same time.
+const READ_AT_ONCE: usize = 8;
+/// Bytes of a body that are decoded at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A poll, as the archive tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArchivedPoll {
+    /// The archive's format.
+    pub format: u32,
+    /// The lake that the poll was made for.
+    pub lake: String,
+    /// The resource.
+    pub resource: String,
+    /// The poll.
+    pub poll_id: String,
+    /// When it began, in microseconds.
+    pub observed_at: i64,
+    /// From when on the list was asked for, in microseconds; null for the whole of it.
+    pub since: Option<i64>,
+    /// The size of pages, if it was asked for page by page.
+    pub page_size: Option<u32>,
+    /// The body's ETag, where the server gave one.
+    pub etag: Option<String>,
+    /// Whether whatever was missing was taken for removed.
+    pub accept_removals: bool,
+    /// Why a guard did not believe it; null if it was taken.
+    pub refused: Option<String>,
+    /// Columns of personal data that are not as they were received: `drop`, or `hmac:` and the name of the key.
+    pub treated: BTreeMap<String, String>,
+    /// Records that were asked for by themselves.
+    pub singles: Vec<SingleRead>,
+    /// Bytes of the body, compressed.
+    pub size: u64,
+    /// SHA-256 of these.
+    pub sha256: String,
+}
+
+/// What the API said of one record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SingleRead {
+    /// Its key.
+    pub key: String,
+    /// Its text; null if the API does not have it.
+    pub text: Option<String>,
+}
+
+/// A body while it is received.
+pub struct Recording<'r> {
+    output: Encoder<'static, Hashing>,
+    /// Cuts the records out of the body where they hold what is not kept.
+    splitter: Option<Splitter>,
+    columns: &'r [Column],
+    records: u64,
+}
+
+/// A body that was received to its end.
+pub struct Recorded(Written);
+
+/// The archive of one resource.
+pub struct Archive<'a> {
+    store: &'a Store,
+    resource: &'a Resource,
+    spool: &'a Path,
+}
+
+/// What a poll was answered with.
+pub struct ArchivedBody {
+    key: String,
+    content: Spooled,
+}
+
+impl<'r> Recording<'r> {
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn start(resource: &'r Resource, spool: &Path) -> Result<Self, LakeError> {
+        let start = || {
+            let mut output = Encoder::new(Hashing::new(Spool::new(spool)?.begin()), ZSTD_LEVEL)?;
+            output.include_checksum(true)?;
+            Ok(output)
+        };
+        let output = start().map_err(|error: io::Error| LakeError::spool(&error))?;
+        let splitter = (!treatments(resource).is_empty()).then(|| Splitter::new(0));
+        Ok(Self { output, splitter, columns: &resource.columns, records: 0 })
+    }
+
+    /// Takes more of the body. Whatever is complete in it must have been found to be records.
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), LakeError> {
+        let Self { output, splitter, columns, records } = self;
+        let pushed = match splitter {
+            None => output.write_all(chunk).map_err(Into::into),
+            Some(splitter) => splitter.push::<Box<dyn std::error::Error + Send + Sync>>(chunk, |slice| {
+                output.write_all(if *records == 0 { b"[" } else { b",\n" })?;
+                *records += 1;
+                let text = std::str::from_utf8(slice.text)?;
+                Ok(output.write_all(treated(text, columns).as_bytes())?)
+            }),
+        };
+        pushed.map_err(|error| LakeError::spool(&*error))
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// If the spool folder cannot be written.
+    pub fn finish(mut self) -> Result<Recorded, LakeError> {
+        let end = match (&self.splitter, self.records) {
+            (None, _) => "",
+            (Some(_), 0) => "[]",
+            (Some(_), _) => "]",
+        };
+        let written = self.output.write_all(end.as_bytes()).and_then(|()| self.output.finish()?.finish());
+        written.map(Recorded).map_err(|error| LakeError::spool(&error))
+    }
+}
+
+/// What is done with the columns of personal data that are not kept.
+fn treatments(resource: &Resource) -> BTreeMap<String, String> {
+    let told = |treatment: &Treatment| match treatment {
+        Treatment::Keep => None,
+        Treatment::Drop => Some("drop".to_owned()),
+        Treatment::Hmac(key) => Some(format!("hmac:{}", key.id())),
+    };
+    let columns = resource.personal_columns().into_iter();
+    columns.filter_map(|(column, treatment)| Some((column, told(treatment)?))).collect()
+}
+
+impl<'a> Archive<'a> {
+    /// The archive of a resource in this store, with a folder for temporary files.
+    #[must_use]
+    pub fn new(store: &'a Store, resource: &'a Resource, spool: &'a Path) -> Self {
+        Self { store, resource, spool }
+    }
+
+    /// Puts a poll into the archive. What is to be told of the body, and how columns are treated, is filled in.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub async fn keep(&self, recorded: Recorded, mut poll: ArchivedPoll) -> Result<(), LakeError> {
+        let Recorded(Written { content, size, sha256 }) = recorded;
+        (poll.format, poll.size, poll.sha256) = (FORMAT, size, sha256);
+        poll.treated = treatments(self.resource);
+        for SingleRead { text, .. } in &mut poll.singles {
+            *text = text.as_ref().map(|text| treated(text, &self.resource.columns).into_owned());
+        }
+        let told = serde_json::to_vec(&poll).map_err(|error| LakeError::spool(&error))?;
+        let length = u32::try_from(told.len()).map_err(|error| LakeError::spool(&error))?;
+        let frame = [&SKIPPED[..], &length.to_le_bytes(), &told].concat();
+        let frame = Bytes::from(frame);
+        let whole = || io::Cursor::new(frame.clone()).chain(content.clone());
+        let whole_size = FRAME_START as u64 + u64::from(length) + size;
+        for part in (0..whole_size.div_ceil(PART_BYTES)).rev() {
+            let start = part * PART_BYTES;
+            let part_size = PART_BYTES.min(whole_size - start);
+            let mut content = whole();
+            let key = layout::archived(&self.resource.name, &poll.poll_id, part);
+            io::copy(&mut content.by_ref().take(start), &mut io::sink()).map_err(|error| LakeError::spool(&error))?;
+            let held = self.store.hold(&key, content.take(part_size), part_size).await?;
+            if let Creation::Theirs(_) = self.store.create(&key, &held.bytes).await? {
+                return Err(LakeError::damaged(&key, "is there already, with something else in it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The polls of the archive, in the order in which they were made.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is damaged.
+    pub async fn polls(&self) -> Result<Vec<ArchivedPoll>, LakeError> {
+        let resource = &self.resource.name;
+        let listed = self.store.list(&layout::archive(resource)).await?;
+        let firsts =
+            listed.iter().filter_map(|listed| Some((&listed.key, layout::parse_archived(resource, &listed.key)?)));
+        let starts = firsts.map(|(key, poll_id)| self.read_start(key, poll_id)).collect::<Vec<_>>();
+        let mut polls: Vec<_> = stream::iter(starts).buffered(READ_AT_ONCE).try_collect().await?;
+        polls.sort_by_key(|poll: &ArchivedPoll| poll.observed_at);
+        Ok(polls)
+    }
+
+    async fn read_start(&self, key: &str, poll_id: &str) -> Result<ArchivedPoll, LakeError> {
+        let damaged = |problem: &str| LakeError::damaged(key, problem);
+        let vanished = || damaged("has vanished");
+        let mut start = self.store.start(key, START_BYTES).await?.ok_or_else(vanished)?;
+        let end = frame_end(&start).ok_or_else(|| damaged("does not begin with what tells of its poll"))?;
+        if start.len() < end {
+            start = self.store.start(key, end as u64).await?.ok_or_else(vanished)?;
+        }
+        let told = start.get(FRAME_START..end).ok_or_else(|| damaged("ends too early"))?;
+        let poll: ArchivedPoll = serde_json::from_slice(told).map_err(|error| damaged(&error.to_string()))?;
+        if poll.format > FORMAT {
+            return Err(LakeError::NewerFormat { found: poll.format });
+        }
+        if (poll.poll_id.as_str(), &poll.resource) != (poll_id, &self.resource.name) {
+            return Err(damaged("tells of another poll"));
+        }
+        Ok(poll)
+    }
+
+    /// What a poll was answered with, once it is found to be whole.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is damaged.
+    pub async fn open(&self, poll: &ArchivedPoll) -> Result<ArchivedBody, LakeError> {
+        let first = layout::archived(&self.resource.name, &poll.poll_id, 0);
+        let mut whole = self.store.fetch(&first, self.spool).await?;
+        let mut size = end_of(&first, &mut whole)?;
+        let mut start = [0; FRAME_START];
+        whole
+            .rewind()
+            .and_then(|()| whole.read_exact(&mut start))
+            .map_err(|error| LakeError::io("read", &first, error))?;
+        let body = frame_end(&start).ok_or_else(|| LakeError::damaged(&first, "does not begin as it did"))? as u64;
+        for part in 1.. {
+            if size >= body + poll.size {
+                break;
+            }
+            let key = layout::archived(&self.resource.name, &poll.poll_id, part);
+            let mut more = self.store.fetch(&key, self.spool).await?;
+            end_of(&first, &mut whole)?;
+            size += io::copy(&mut more, &mut whole).map_err(|error| LakeError::io("keep a copy of", &key, error))?;
+        }
+        let content = Spooled::of(whole, size).skip(body);
+        let sha256 = sha256_of(content.clone()).map_err(|error| LakeError::io("read the copy of", &first, error))?;
+        if (size, &sha256) != (body + poll.size, &poll.sha256) {
+            return Err(LakeError::damaged(&first, "has another body than it says"));
+        }
+        Ok(ArchivedBody { key: first, content })
+    }
+}
+
+/// Where the frame ends that tells of the poll, if this is how it begins.
+fn frame_end(start: &[u8]) -> Option<usize> {
+    let length = start.strip_prefix(&SKIPPED)?.first_chunk()?;
+    Some(FRAME_START + u32::from_le_bytes(*length) as usize)
+}
+
+/// Goes to the end of a file, and says where that is.
+fn end_of(key: &str, file: &mut File) -> Result<u64, LakeError> {
+    file.seek(SeekFrom::End(0)).map_err(|error| LakeError::io("read the copy of", key, error))
+}
+
+impl ArchivedBody {
+    /// The object of its first part.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its bytes, chunk by chunk.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be decoded, at the beginning or in each chunk.
+    pub fn chunks(&self) -> io::Result<impl Iterator<Item = io::Result<Bytes>> + Send + use<>> {
+        let mut decoder = Decoder::new(self.content.clone())?;
+        Ok(std::iter::from_fn(move || {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            match decoder.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
+                Ok(0) => None,
+                Ok(_) => Some(Ok(chunk.into())),
+                Err(error) => Some(Err(error)),
+            }
+        }))
+    }
+}

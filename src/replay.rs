@@ -1,0 +1,273 @@
+//! A lake made anew from an archive: each poll again, at the time at which it was made, answered with what it was answered with.
+//!
+//! In: the polls that `raw_archive` has kept, in their order. Out: what syncs had committed after them, with the same numbers,
+//! operations, times, polls and values. It goes on from the last poll that is in the lake, so that it may be killed and begun
+//! again, and leaves alone a lake that has other polls.
+
+use std::{
+    collections::HashMap,
+    fmt::{self, Display},
+};
+
+use chrono::DateTime;
+use futures::{StreamExt, stream};
+use serde::Serialize;
+
+use crate::{
+    api::{Answer, ApiError, BodyStream, ListRequest, Source},
+    config::{Config, Polling},
+    error::{Error, Kind},
+    lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Identity, Lake, LakeError, Log, Store},
+    schema::{Column, HmacKey, Resource, Treatment, Type},
+    sync::{self, Ambient, Failure},
+};
+
+/// What replaying came to, in the order of the schemas.
+#[derive(Debug, Clone)]
+pub struct Report(Vec<ResourceReport>);
+
+/// What it came to for one resource.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResourceReport {
+    /// The resource.
+    pub resource: String,
+    /// What was done.
+    #[serde(flatten)]
+    pub replayed: Replayed,
+    /// Why it was not done to the end.
+    pub failure: Option<Failure>,
+}
+
+/// What was replayed.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Replayed {
+    /// Polls in the archive.
+    pub polls: u64,
+    /// Of these, those that a guard had refused, and that are passed over.
+    pub refused: u64,
+    /// Those that were replayed; the others were in the lake.
+    pub replayed: u64,
+    /// Commits made.
+    pub commits: u64,
+    /// Not known before, or returned.
+    pub added: u64,
+    /// With another value.
+    pub changed: u64,
+    /// Gone.
+    pub removed: u64,
+    /// Number of the last commit.
+    pub head: u64,
+}
+
+/// Replays the archive of the lake at `from` into the lake of the settings, which is made if there is none. The API is not asked.
+///
+/// # Errors
+///
+/// If a lake cannot be opened. What else fails is in the report.
+pub async fn run(config: &Config, from: &str, ambient: &Ambient) -> Result<Report, Error> {
+    let source = Store::open(from, &config.s3, false)?;
+    source.refuse_links().await?;
+    let store = Store::open(&config.lake, &config.s3, true)?;
+    let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
+    let lake = Lake::open_or_create(store, candidate).await?;
+    let mut resources = Vec::new();
+    for resource in &config.resources {
+        let mut replayed = Replayed::default();
+        let failure = Replay { config, source: &source, lake: &lake, resource }.run(&mut replayed).await;
+        resources.push(ResourceReport { resource: resource.name.clone(), replayed, failure: failure.err() });
+    }
+    Ok(Report(resources))
+}
+
+/// The replay of one resource.
+struct Replay<'a> {
+    config: &'a Config,
+    source: &'a Store,
+    lake: &'a Lake,
+    resource: &'a Resource,
+}
+
+impl Replay<'_> {
+    async fn run(&self, replayed: &mut Replayed) -> Result<(), Failure> {
+        let failure = |error: &Error| {
+            Failure::of(error, "what was replayed is in the lake; another replay goes on there".to_owned())
+        };
+        let (archive, polls) = self.polls().await.map_err(|error| failure(&error))?;
+        replayed.polls = polls.len() as u64;
+        replayed.refused = polls.iter().filter(|poll| poll.refused.is_some()).count() as u64;
+        let head = self.head(&polls).await.map_err(|error| failure(&error))?;
+        replayed.head = head.seq;
+        for poll in polls.iter().filter(|poll| poll.refused.is_none() && is_behind(&head, poll)) {
+            let report = self.replay(&archive, poll).await.map_err(|error| failure(&error))?;
+            let Some(resource) = report.resources.into_iter().next() else { continue };
+            replayed.replayed += 1;
+            replayed.commits += resource.commits.len() as u64;
+            replayed.added += resource.added;
+            replayed.changed += resource.changed;
+            replayed.removed += resource.removed;
+            replayed.head = resource.head;
+            if let Some(failure) = resource.failure {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    async fn polls(&self) -> Result<(Archive<'_>, Vec<ArchivedPoll>), Error> {
+        let archive = Archive::new(self.source, self.resource, &self.config.spool);
+        let polls = archive.polls().await?;
+        Ok((archive, polls))
+    }
+
+    /// The last commit, which must be of one of these polls.
+    async fn head(&self, polls: &[ArchivedPoll]) -> Result<Head, Error> {
+        let head = Log::new(self.lake, self.resource).head().await?;
+        match &head.cursor {
+            Some(cursor) if !polls.iter().any(|poll| poll.poll_id == cursor.poll_id) => {
+                let problem = format!("{} has commits of polls that are not in the archive", self.resource.name);
+                Err(LakeError::Location { location: self.lake.location(), problem }.into())
+            }
+            _ => Ok(head),
+        }
+    }
+
+    async fn replay(&self, archive: &Archive<'_>, poll: &ArchivedPoll) -> Result<sync::Report, Error> {
+        let body = archive.open(poll).await?;
+        let damaged = |problem| LakeError::Damaged { key: body.key().to_owned(), problem };
+        let ambient = Ambient::of_poll(&poll.poll_id, poll.observed_at);
+        let ambient = ambient.ok_or_else(|| damaged("no poll has this name and time".to_owned()))?;
+        let mut resource = self.resource.clone();
+        take_treatments(&mut resource.columns, "", poll);
+        let mut config = self.config.clone();
+        // As it was then.
+        let polling = Polling { page_size: poll.page_size, ..Polling::default() };
+        config.polling = [(resource.name.clone(), polling)].into();
+        config.resources = vec![resource];
+        config.limits.accept_removals = poll.accept_removals;
+        // What was taken is taken again.
+        (config.limits.quarantine_share_max, config.limits.quarantine_min) = (1.0, u64::MAX);
+        config.raw_archive = false;
+        let since = poll
+            .since
+            .map(|since| DateTime::from_timestamp_micros(since).ok_or_else(|| damaged("asks for no time".to_owned())));
+        let request = ListRequest { page_size: poll.page_size, since: since.transpose()?, etag: None };
+        let singles = poll.singles.iter().map(|single| (single.key.as_str(), single.text.as_deref())).collect();
+        let source = Archived { poll, request, body, singles };
+        sync::run_with(&config, &ambient, &source, self.lake.store().clone()).await
+    }
+}
+
+/// Whether something of a poll may not be in a lake with this head.
+fn is_behind(head: &Head, poll: &ArchivedPoll) -> bool {
+    let is_in =
+        |cursor: &Cursor| poll.observed_at < cursor.observed_at || (poll.poll_id == cursor.poll_id && cursor.complete);
+    !head.cursor.as_ref().is_some_and(is_in)
+}
+
+/// Takes over what was done with personal data before it came to the archive: it cannot be undone, and must not be done twice.
+fn take_treatments(columns: &mut [Column], prefix: &str, poll: &ArchivedPoll) {
+    for Column { name, kind, personal, .. } in columns {
+        let name = format!("{prefix}{name}");
+        match (kind, poll.treated.get(&name)) {
+            (Type::List(list), _) => take_treatments(&mut list.columns, &format!("{name}."), poll),
+            (_, Some(treated)) => {
+                let key = treated.strip_prefix("hmac:").map(HmacKey::applied);
+                *personal = Some(key.map_or(Treatment::Drop, Treatment::Hmac));
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+/// Answers one poll as it was answered before.
+struct Archived<'p> {
+    poll: &'p ArchivedPoll,
+    request: ListRequest,
+    body: ArchivedBody,
+    singles: HashMap<&'p str, Option<&'p str>>,
+}
+
+impl Archived<'_> {
+    fn missing(&self, reason: String) -> ApiError {
+        ApiError::Interrupted { url: self.body.key().to_owned(), reason }
+    }
+}
+
+impl Source for Archived<'_> {
+    fn offers(&self) -> Option<ListRequest> {
+        Some(self.request.clone())
+    }
+
+    async fn poll(&self, _: &Resource, _: &ListRequest) -> Result<Answer, ApiError> {
+        let chunks = self.body.chunks().map_err(|error| self.missing(error.to_string()))?;
+        let url = self.body.key().to_owned();
+        let chunks = chunks.map(move |chunk| {
+            chunk.map_err(|error| ApiError::Interrupted { url: url.clone(), reason: error.to_string() })
+        });
+        Ok(Answer::Body(BodyStream::new(self.poll.etag.clone(), stream::iter(chunks).boxed())))
+    }
+
+    async fn single(&self, _: &Resource, key: &str) -> Result<Option<Vec<u8>>, ApiError> {
+        match self.singles.get(key) {
+            Some(text) => Ok(text.map(|text| text.as_bytes().to_vec())),
+            None => Err(self.missing(format!("`{key}` was not asked for by itself"))),
+        }
+    }
+}
+
+impl Report {
+    /// That of the gravest failure; 0 if there is none.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        Kind::gravest(self.failures().map(|(_, failure)| failure.kind())).map_or(0, Kind::exit_code)
+    }
+
+    /// What was not done to the end, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, &Failure)> {
+        self.0.iter().filter_map(|resource| Some((resource.resource.as_str(), resource.failure.as_ref()?)))
+    }
+
+    /// One line of JSON a resource, then one for the run.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: all of it can be JSON.
+    pub fn to_json_lines(&self) -> Result<String, Error> {
+        let mut lines = String::new();
+        for resource in &self.0 {
+            lines += &serde_json::to_string(resource).map_err(|error| Error::Bug(error.to_string()))?;
+            lines.push('\n');
+        }
+        let total =
+            |figure: fn(&Replayed) -> u64| self.0.iter().map(|resource| figure(&resource.replayed)).sum::<u64>();
+        let run = serde_json::json!({
+            "run": {
+                "exit_code": self.exit_code(),
+                "resources": self.0.len(),
+                "polls": total(|replayed| replayed.polls),
+                "refused": total(|replayed| replayed.refused),
+                "replayed": total(|replayed| replayed.replayed),
+                "commits": total(|replayed| replayed.commits),
+            }
+        });
+        Ok(lines + &run.to_string() + "\n")
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |cells: [&str; 9]| {
+            let [resource, polls, refused, replayed, commits, added, changed, removed, head] = cells;
+            write!(f, "{resource:<16}{polls:>7}{refused:>9}{replayed:>10}{commits:>9}")?;
+            writeln!(f, "{added:>10}{changed:>10}{removed:>9}{head:>8}")
+        };
+        line(["resource", "polls", "refused", "replayed", "commits", "added", "changed", "removed", "head"])?;
+        for ResourceReport { resource, replayed, .. } in &self.0 {
+            let Replayed { polls, refused, replayed, commits, added, changed, removed, head } = replayed;
+            let [polls, refused, replayed, commits, added, changed, removed, head] =
+                [polls, refused, replayed, commits, added, changed, removed, head].map(ToString::to_string);
+            line([resource, &polls, &refused, &replayed, &commits, &added, &changed, &removed, &head])?;
+        }
+        Ok(())
+    }
+}
