@@ -23,7 +23,7 @@
 //! | [`sync`] | one run; or what it would find, compared with the lake |
 //! | [`metrics`] | what runs come to, for Prometheus |
 //! | [`operate`] | runs that follow one another for years, and who is told of them |
-//! | [`check`], [`status`], [`verify`], [`reconcile`], [`compact`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
+//! | [`check`], [`status`], [`verify`], [`reconcile`], [`compact`], [`replay`], [`ddl`], [`demo`], [`cli`], [`telemetry`] | what the user types and sees |
 //! | [`report`] | what the lake says, as one page for people |
 //! | [`sandbox`] | a Lumetrade that runs here; beside the others, and knows none of them |
 //!

@@ -68,6 +68,7 @@ pub async fn run(config: &Config, from: &str, ambient: &Ambient) -> Result<Repor
     let source = Store::open(from, &config.s3, false)?;
     source.refuse_links().await?;
     let store = Store::open(&config.lake, &config.s3, true)?;
+    store.refuse_links().await?;
     let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
     let lake = Lake::open_or_create(store, candidate).await?;
     let mut resources = Vec::new();
@@ -153,7 +154,7 @@ impl Replay<'_> {
         let request = ListRequest { page_size: poll.page_size, since: since.transpose()?, etag: None };
         let singles = poll.singles.iter().map(|single| (single.key.as_str(), single.text.as_deref())).collect();
         let source = Archived { poll, request, body, singles };
-        sync::run_with(&config, &ambient, &source, self.lake.store().clone()).await
+        Ok(sync::run_with(&config, &ambient, &source, self.lake).await)
     }
 }
 

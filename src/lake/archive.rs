@@ -25,6 +25,7 @@ use super::{
     Creation, LakeError, Store, layout,
     parquet_file::{Hashing, Written, sha256_of},
     spool::{Spool, Spooled},
+    store::Listed,
 };
 use crate::{
     decode::treated,
@@ -226,17 +227,19 @@ impl<'a> Archive<'a> {
     pub async fn polls(&self) -> Result<Vec<ArchivedPoll>, LakeError> {
         let resource = &self.resource.name;
         let listed = self.store.list(&layout::archive(resource)).await?;
-        let firsts =
-            listed.iter().filter_map(|listed| Some((&listed.key, layout::parse_archived(resource, &listed.key)?)));
-        let starts = firsts.map(|(key, poll_id)| self.read_start(key, poll_id)).collect::<Vec<_>>();
+        let firsts = listed.iter().filter_map(|listed| Some((listed, layout::parse_archived(resource, &listed.key)?)));
+        let starts = firsts.map(|(listed, poll_id)| self.read_start(listed, poll_id)).collect::<Vec<_>>();
         let mut polls: Vec<_> = stream::iter(starts).buffered(READ_AT_ONCE).try_collect().await?;
         polls.sort_by_key(|poll: &ArchivedPoll| poll.observed_at);
         Ok(polls)
     }
 
-    async fn read_start(&self, key: &str, poll_id: &str) -> Result<ArchivedPoll, LakeError> {
+    async fn read_start(&self, Listed { key, size, .. }: &Listed, poll_id: &str) -> Result<ArchivedPoll, LakeError> {
         let damaged = |problem: &str| LakeError::damaged(key, problem);
         let vanished = || damaged("has vanished");
+        if *size == 0 {
+            return Err(damaged("is empty"));
+        }
         let mut start = self.store.start(key, START_BYTES).await?.ok_or_else(vanished)?;
         let end = frame_end(&start).ok_or_else(|| damaged("does not begin with what tells of its poll"))?;
         if start.len() < end {

@@ -73,17 +73,8 @@ pub async fn run(config: &Config, ambient: &Ambient, brake: &Brake) -> Result<Re
 }
 
 /// Syncs the resources of the settings with what `source` says instead of the API.
-///
-/// # Errors
-///
-/// As [`run`].
-pub async fn run_with<S: Source>(
-    config: &Config,
-    ambient: &Ambient,
-    source: &S,
-    store: Store,
-) -> Result<Report, Error> {
-    sync(config, ambient, &Brake::default(), source, store).await
+pub async fn run_with<S: Source>(config: &Config, ambient: &Ambient, source: &S, lake: &Lake) -> Report {
+    sync_into(lake, config, ambient, &Brake::default(), source).await
 }
 
 /// A run, wherever its polls are answered and its lake is kept.
@@ -94,14 +85,18 @@ async fn sync<S: Source>(
     source: &S,
     store: Store,
 ) -> Result<Report, Error> {
+    let lake = open_lake(config, ambient, store).await?;
+    Ok(sync_into(&lake, config, ambient, brake, source).await)
+}
+
+async fn sync_into<S: Source>(lake: &Lake, config: &Config, ambient: &Ambient, brake: &Brake, source: &S) -> Report {
     let (began, started_at) = (Stopwatch::start(), ambient.now());
-    let lake = open_lake(config, ambient, store.clone()).await?;
-    let sync = |resource| ResourceSync { config, ambient, brake, source, lake: &lake, resource }.run();
+    let sync = |resource| ResourceSync { config, ambient, brake, source, lake, resource }.run();
     let syncs: Vec<_> = config.resources.iter().map(sync).collect();
     let resources = stream::iter(syncs).buffered(config.polls_at_once).collect().await;
-    let traffic = store.traffic();
+    let traffic = lake.store().traffic();
     tracing::info!(requests = traffic.requests(), objects = traffic.objects_written(), "asked the store");
-    Ok(Report { started_at, resources, effort: Effort::new(began.elapsed(), traffic) })
+    Report { started_at, resources, effort: Effort::new(began.elapsed(), traffic) }
 }
 
 async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<Lake, Error> {

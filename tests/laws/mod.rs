@@ -1,5 +1,6 @@
 //! What is in the lake is what was observed: exactly, exactly once, and never less.
 
+mod archive;
 mod caches;
 mod disk;
 mod empty;

@@ -10,6 +10,7 @@ pub mod promtool;
 pub mod python;
 pub mod radosgw;
 pub mod random;
+pub mod replayed;
 pub mod rows;
 pub mod s3;
 pub mod sandbox;

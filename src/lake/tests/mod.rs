@@ -1,5 +1,6 @@
 //! The commit protocol, the caches and the projection, on a store in memory.
 
+mod archive;
 mod claims;
 mod columns;
 mod conformance;

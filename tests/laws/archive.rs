@@ -1,0 +1,208 @@
+//! What polls are answered with is kept as it came, and a lake that is made anew from it has the rows of the first one, to the last
+//! column: numbers, operations, times and polls among them.
+
+use std::{fs, thread, time::Duration};
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::verify::flip;
+use crate::support::{
+    api::ScriptedApi,
+    lake::{Lake, assert_untouched},
+    program::{Sync, Synced, end, run, spawn},
+    random::Random,
+    replayed::{assert_replayed, assert_same_rows, command, lines, replay},
+    sandbox::Sandbox,
+};
+
+const ARCHIVED: &str = "raw_archive = true\nrequests_per_second = 1000.0\n";
+const WINDOWED: &str = "incremental = \"window\"\nlookback = \"1d\"\nfull_poll_every = \"365d\"\n";
+const PAGED: &str = "pagination = \"page\"\npage_size = 30\n";
+/// Kills that meet a replay alive.
+const KILLS: u32 = 20;
+
+fn sync(lake: &Lake, sandbox: &Sandbox, settings: &str) -> Sync {
+    Sync::new(lake, &sandbox.url()).settings(&format!("{ARCHIVED}{settings}"))
+}
+
+fn figures(lines: &[Value], name: &str) -> u64 {
+    lines.iter().map(|line| line[name].as_u64().unwrap()).sum()
+}
+
+/// The archive of a resource in the order of its polls, each as `zstd -d` makes it.
+fn bodies(lake: &Lake, resource: &str) -> Vec<String> {
+    let files = lake.files_below(&format!("raw/{resource}")).into_iter();
+    let read = |file: String| zstd::decode_all(fs::File::open(lake.path().join(file)).unwrap()).unwrap();
+    files.map(|file| String::from_utf8(read(file)).unwrap()).collect()
+}
+
+#[test]
+fn a_dozen_polls_of_every_kind_give_the_same_rows_again() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(101, 900));
+    sandbox.switch("filters?dates=event_time");
+    let mut rows = 0;
+    let mut counts = |synced: Synced| {
+        rows += synced.resources.values().map(|line| line["rows"].as_u64().unwrap_or(0)).sum::<u64>();
+        synced
+    };
+    for round in 0..12 {
+        sandbox.advance(TimeDelta::days(3));
+        match round {
+            // The whole list, a part of it, and pages, which are passed over by nobody.
+            2 | 3 | 7 => {
+                let synced = counts(sync(&lake, &sandbox, WINDOWED).succeed());
+                assert!(synced.resources["trades"]["since"].is_string(), "{}", synced.ended.stdout);
+            }
+            5 => {
+                sandbox.switch("paginate?on=true&shape=bare&size_max=30");
+                counts(sync(&lake, &sandbox, PAGED).succeed());
+                sandbox.switch("paginate?on=false");
+            }
+            // What a guard refuses is kept, and not believed the second time either.
+            6 => {
+                sandbox.switch("fault?kind=short&resource=trades");
+                let refused = counts(sync(&lake, &sandbox, "").run());
+                assert_eq!(refused.ended.code, Some(65), "{}", refused.ended.stderr);
+                sandbox.switch("fault?kind=none");
+            }
+            // Unless the user does.
+            8 => {
+                sandbox.switch("fault?kind=short&resource=deposits");
+                let removed = counts(sync(&lake, &sandbox, "").arg("--accept-removals").succeed());
+                assert!(removed.figure("deposits", "removed") > 10);
+                sandbox.switch("fault?kind=none");
+            }
+            9 => {
+                sandbox.switch("fault?kind=huge-amount&resource=trades");
+                assert_eq!(counts(sync(&lake, &sandbox, "").succeed()).figure("trades", "quarantined"), 1);
+                sandbox.switch("fault?kind=none");
+            }
+            10 => {
+                sandbox.style("key_order=shuffled&numbers=alternate");
+                counts(sync(&lake, &sandbox, "").succeed());
+            }
+            _ => {
+                counts(sync(&lake, &sandbox, "").succeed());
+            }
+        }
+    }
+    let lines = assert_replayed(&lake, &[]);
+    assert_eq!(figures(&lines, "refused"), 1);
+    assert_eq!(["added", "changed", "removed"].map(|name| figures(&lines, name)).iter().sum::<u64>(), rows);
+    let trades = lines.iter().find(|line| line["resource"] == "trades").unwrap();
+    assert_eq!((&trades["polls"], &trades["replayed"]), (&12.into(), &11.into()));
+}
+
+#[test]
+fn a_body_is_kept_as_it_came_and_only_on_request() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    let body = " [ {\"id\":\"a1\",\"currency\":\"ZAR\",\"balance\":1.10,\"x\":\"\\u00e9\"} ,\n{\"id\":\"a2\",\"currency\":\"BTC\",\"balance\":2E0}]\n";
+    api.serve("/api/v1/accounts", body.to_owned());
+    Sync::of(&lake, &api.url(), "accounts").succeed();
+    assert_eq!(lake.files_below("raw"), Vec::<String>::new());
+    // A poll that finds nothing new is one too.
+    Sync::of(&lake, &api.url(), "accounts").settings(ARCHIVED).succeed();
+    assert_eq!(bodies(&lake, "accounts"), [body]);
+}
+
+#[test]
+fn a_replay_goes_on_behind_what_is_there_and_leaves_other_lakes_alone() {
+    let (lake, anew, sandbox) = (Lake::new(), Lake::new(), Sandbox::start(103, 300));
+    sync(&lake, &sandbox, "").succeed();
+    assert!(figures(&replay(&lake, &anew, &[]), "commits") > 0);
+    assert_eq!(figures(&replay(&lake, &anew, &[]), "replayed"), 0);
+    sandbox.advance(TimeDelta::days(9));
+    sync(&lake, &sandbox, "").succeed();
+    assert!(figures(&replay(&lake, &anew, &[]), "replayed") >= 6);
+    assert_same_rows(&lake, &anew);
+
+    // A sync of its own has a poll that the archive has not.
+    sandbox.advance(TimeDelta::days(9));
+    Sync::new(&anew, &sandbox.url()).succeed();
+    let before = anew.listing();
+    let refused = run(&mut command(&lake, &anew, &[]));
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    assert!(refused.stderr.contains("trades has commits of polls that are not in the archive"), "{}", refused.stderr);
+    assert_untouched(&before, &anew.listing(), "refused");
+
+    // Of a lake that has lost all but its archive, the same place can be made a lake again.
+    let lost = Lake::new();
+    for (file, bytes) in lake.contents().iter().filter(|(file, _)| file.starts_with("raw/")) {
+        fs::create_dir_all(lost.path().join(file).parent().unwrap()).unwrap();
+        fs::write(lost.path().join(file), bytes).unwrap();
+    }
+    replay(&lost, &lost, &[]);
+    assert_same_rows(&lake, &lost);
+}
+
+#[test]
+fn an_archive_that_is_damaged_is_not_replayed_beyond() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(104, 200));
+    for _ in 0..3 {
+        Sync::of(&lake, &sandbox.url(), "trades").settings(ARCHIVED).succeed();
+        sandbox.advance(TimeDelta::days(5));
+    }
+    let second = lake.files_below("raw/trades")[1].clone();
+    let size = fs::metadata(lake.path().join(&second)).unwrap().len() as usize;
+    type Harm<'h> = Box<dyn Fn(&Lake) + 'h>;
+    let cut = |length: usize| {
+        let second = second.clone();
+        move |lake: &Lake| {
+            let path = lake.path().join(&second);
+            fs::write(&path, &fs::read(&path).unwrap()[..length]).unwrap();
+        }
+    };
+    let cases: [(&str, Harm<'_>, u64); 6] = [
+        ("a bit of the body", Box::new(flip(&second, |size| size - 40)), 1),
+        ("the body's end", Box::new(cut(size - 1)), 1),
+        ("a bit of what tells of it", Box::new(flip(&second, |_| 12)), 0),
+        ("its beginning", Box::new(flip(&second, |_| 1)), 0),
+        ("all but its beginning", Box::new(cut(20)), 0),
+        ("all of it", Box::new(cut(0)), 0),
+    ];
+    for (what, harm, replayed) in cases {
+        let harmed = Lake::of(&lake.contents());
+        harm(&harmed);
+        let anew = Lake::new();
+        let ended = run(&mut command(&harmed, &anew, &["--resource=trades"]));
+        assert_eq!(ended.code, Some(76), "{what}: {ended:?}");
+        assert!(ended.stderr.contains(&second), "{what}: {}", ended.stderr);
+        let line: Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+        assert_eq!(line["replayed"], replayed, "{what}: {line}");
+    }
+}
+
+#[test]
+fn a_replay_that_is_killed_goes_on_and_loses_nothing() {
+    let (lake, sandbox, mut random) = (Lake::new(), Sandbox::start(105, 700), Random::seeded(10500));
+    for _ in 0..6 {
+        sync(&lake, &sandbox, "").succeed();
+        sandbox.advance(TimeDelta::days(4));
+    }
+    let began = std::time::Instant::now();
+    replay(&lake, &Lake::new(), &[]);
+    let whole = began.elapsed();
+    let (mut anew, mut kills) = (Lake::new(), 0);
+    while kills < KILLS {
+        let mut child = spawn(&mut command(&lake, &anew, &[]));
+        thread::sleep(Duration::from_micros(random.below(whole.as_micros() as u64 / 2)));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        let ended = end(child);
+        if ended.code == Some(0) {
+            anew = Lake::new();
+        }
+    }
+    lines(&run(&mut command(&lake, &anew, &[])));
+    // Of a poll that was cut off, what remained was seen again, a moment later: the values are the same, and each is there once.
+    let mut duckdb = crate::support::duckdb::DuckDb::start();
+    for resource in ["accounts", "wallets", "beneficiaries", "deposits", "withdrawals", "trades"] {
+        let all = "* EXCLUDE (_seq, _observed_at, _first_seen_at, _poll_id)";
+        let read = |lake: &Lake| format!("(SELECT {all} FROM {})", lake.scan("changes", resource));
+        assert_eq!(duckdb.rows_apart(&read(&lake), &read(&anew)), "0", "{resource}");
+    }
+    crate::support::verified::assert_verified(&anew);
+}
