@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Place, World};
 use crate::support::{
     duckdb::DuckDb,
-    program::{KEY, SECRET, Synced, program_on, run},
+    program::{KEY, SECRET, Synced, program_on, program_without_credentials, run},
     s3::{
         Options, REGION, S3,
         bucket::Verb,
@@ -88,9 +88,17 @@ fn a_sync_needs_no_right_that_the_policy_does_not_give() {
     let policed = || Options { policy: Some(Policy::of_config("iam-policy.json")), ..Options::default() };
     let fresh = World::without_lake();
     let place = Place::new(S3::start(policed()));
-    let first = fresh.sync(&place).settings("[operate]\nruns_kept = 2").succeed();
+    let first = fresh.sync(&place).settings("raw_archive = true\n[operate]\nruns_kept = 2").succeed();
     assert_eq!(first.outcome("withdrawals"), "committed");
     assert!(place.s3.contents().keys().any(|key| key.ends_with("meta/runs.json")), "{}", first.ended.stderr);
+    // What was archived makes a lake anew, in a folder as well as here.
+    let mut replay = program_without_credentials(place.folder.path());
+    replay.args(["replay", "--lake", "anew", "--from", &place.s3.location().location]);
+    let replayed = run(replay.envs(&place.s3.location().environment));
+    assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
+    let rows = format!("FROM '{}/anew/changes/withdrawals/**/*.parquet'", place.folder.path().display());
+    let rows = duckdb.value(&format!("SELECT CAST(count(*) AS VARCHAR) {rows}"));
+    assert_eq!(rows, first.figure("withdrawals", "rows").to_string());
     let world = World::new();
     let place = world.place_with(policed());
     let assert_nothing_denied = |place: &Place| {
