@@ -95,6 +95,7 @@ pub struct Config {
     api_key: Source,
     api_secret: Source,
     webhook_url: Source,
+    otlp_headers: Source,
 }
 
 /// Why the settings cannot be used. Credentials are never part of a message.
@@ -198,12 +199,14 @@ const HMAC_KEY: &str = "LUMETRADE_HMAC_KEY";
 const PERSONAL_DATA: &str = "LUMETRADE_PERSONAL_DATA";
 const THREADS: &str = "LUMETRADE_THREADS";
 const WEBHOOK_URL: &str = "LUMETRADE_WEBHOOK_URL";
-const OURS: [&str; 8] = [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, PERSONAL_DATA, THREADS, WEBHOOK_URL];
+const OTLP_HEADERS: &str = "LUMETRADE_OTLP_HEADERS";
+const OURS: [&str; 9] =
+    [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, OTLP_HEADERS, PERSONAL_DATA, THREADS, WEBHOOK_URL];
 
 /// Variables of S3 that hold secrets.
 const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// Variables that do not stay in the environment.
-const SECRETS: [&str; 6] = [API_KEY, API_SECRET, HMAC_KEY, WEBHOOK_URL, S3_SECRETS[0], S3_SECRETS[1]];
+const SECRETS: [&str; 7] = [API_KEY, API_SECRET, HMAC_KEY, OTLP_HEADERS, WEBHOOK_URL, S3_SECRETS[0], S3_SECRETS[1]];
 
 /// A whole history may be this large unless the settings say otherwise.
 const BODY_MIB_MAX: u64 = 16 << 10;
@@ -482,6 +485,12 @@ impl Config {
                 &file.operate.webhook_url_file,
                 &file.operate.webhook_url_command,
             ),
+            otlp_headers: source(
+                OTLP_HEADERS,
+                "operate.otlp_headers_file",
+                &file.operate.otlp_headers_file,
+                &file.operate.otlp_headers_command,
+            ),
         })
     }
 
@@ -507,6 +516,15 @@ impl Config {
     /// Where it cannot be read, as [`credentials`](Self::credentials).
     pub fn webhook_url(&self) -> Result<Option<SecretString>, ConfigError> {
         self.webhook_url.is_set().then(|| self.webhook_url.read()).transpose()
+    }
+
+    /// What is sent beside OpenTelemetry's metrics and traces, if anything, as in `name=value,name=value`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, as [`credentials`](Self::credentials).
+    pub fn otlp_headers(&self) -> Result<Option<SecretString>, ConfigError> {
+        self.otlp_headers.is_set().then(|| self.otlp_headers.read()).transpose()
     }
 }
 

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::{ConfigError, path};
+use crate::api::BaseUrl;
 
 /// A longer history is not for a single object.
 const RUNS_KEPT_MAX: u32 = 10_000;
@@ -20,6 +21,8 @@ pub struct Operating {
     pub runs_kept: usize,
     /// What the webhook is sent.
     pub webhook_form: WebhookForm,
+    /// Where OpenTelemetry's metrics and traces go, up to and without `/v1`.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Who reads what a webhook is sent.
@@ -42,6 +45,9 @@ pub(super) struct Raw {
     pub webhook_url_file: String,
     pub webhook_url_command: Vec<String>,
     webhook_form: WebhookForm,
+    otlp_endpoint: String,
+    pub otlp_headers_file: String,
+    pub otlp_headers_command: Vec<String>,
 }
 
 impl Default for Raw {
@@ -53,6 +59,9 @@ impl Default for Raw {
             webhook_url_file: String::new(),
             webhook_url_command: Vec::new(),
             webhook_form: WebhookForm::Json,
+            otlp_endpoint: String::new(),
+            otlp_headers_file: String::new(),
+            otlp_headers_command: Vec::new(),
         }
     }
 }
@@ -70,11 +79,23 @@ impl Raw {
             let problem = format!("{} is more than {RUNS_KEPT_MAX}", self.runs_kept);
             return Err(ConfigError::Invalid { setting: "operate.runs_kept", problem });
         }
+        let otlp_endpoint = match self.otlp_endpoint.trim_end_matches('/') {
+            "" => None,
+            text => match text.parse::<BaseUrl>() {
+                Ok(_) => Some(text.to_owned()),
+                Err(_) => {
+                    let problem = "it is no URL of scheme, host, port and path alone that begins with https:// (http:// is for \
+                                   loopback addresses alone)";
+                    return Err(ConfigError::Invalid { setting: "operate.otlp_endpoint", problem: problem.to_owned() });
+                }
+            },
+        };
         Ok(Operating {
             metrics_listen,
             metrics_file: path(&self.metrics_file),
             runs_kept: self.runs_kept as usize,
             webhook_form: self.webhook_form,
+            otlp_endpoint,
         })
     }
 }

@@ -1,14 +1,16 @@
-//! What runs come to, as metrics for Prometheus: asked for while `sync --every` runs, or in a file for the node exporter.
+//! What runs come to, as metrics for Prometheus and OpenTelemetry: asked for while `sync --every` runs, or in a file for the node exporter.
 //!
 //! ```text
 //! Report ──▶ Metrics ──▶ text ──▶ GET /metrics
-//!                            └──▶ a file, from which the next process goes on
+//!                │           └──▶ a file, from which the next process goes on
+//!                └──▶ OpenTelemetry's, under the same names
 //! ```
 //!
 //! No label has anything but names of resources, kinds and stages.
 
 mod endpoint;
 mod family;
+mod otlp;
 mod samples;
 mod textfile;
 
@@ -116,6 +118,12 @@ impl Metrics {
     /// That the webhook did not take a message.
     pub fn webhook_failed(&mut self) {
         self.samples.add(&WEBHOOK_FAILURES, &[], 1.0);
+    }
+
+    /// All of it at this time (nanoseconds), as OTLP has it in JSON.
+    #[must_use]
+    pub fn to_otlp(&self, now: i64) -> String {
+        otlp::request(&self.samples, now).to_string()
     }
 
     /// All of it, in Prometheus's text format.

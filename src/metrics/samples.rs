@@ -49,6 +49,15 @@ impl Samples {
         text
     }
 
+    /// The values of a family: what stands behind its name, labels, value.
+    pub(super) fn of(&self, family: &Family) -> impl Iterator<Item = (&str, Vec<(String, String)>, f64)> {
+        let values = self.0.get(family.name).into_iter().flatten();
+        values.map(|(key, value)| {
+            let (rest, labels) = key.split_once('{').unwrap_or((key, ""));
+            (rest, read(labels), *value)
+        })
+    }
+
     /// What a text of this form says. What it says of anything else is passed over.
     pub(super) fn of_text(text: &str) -> Self {
         let mut samples = Self::default();
@@ -73,6 +82,24 @@ fn key(rest: &str, labels: Labels<'_>) -> String {
     if labels.is_empty() { rest.to_owned() } else { format!("{rest}{{{}}}", labels.join(",")) }
 }
 
+/// Labels as they were before they were written.
+fn read(mut labels: &str) -> Vec<(String, String)> {
+    let mut read = Vec::new();
+    while let Some((name, rest)) = labels.split_once("=\"") {
+        let (mut value, mut characters) = (String::new(), rest.char_indices());
+        while let Some((at, character)) = characters.next() {
+            labels = &rest[at + character.len_utf8()..];
+            match character {
+                '"' => break,
+                '\\' => value.extend(characters.next().map(|(_, escaped)| if escaped == 'n' { '\n' } else { escaped })),
+                other => value.push(other),
+            }
+        }
+        read.push((name.trim_start_matches(',').to_owned(), value));
+    }
+    read
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -89,6 +116,12 @@ mod tests {
         samples.observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.5);
         let text = samples.to_text();
         assert_eq!(Samples::of_text(&text), samples, "{text}");
+        let open: Vec<_> = samples.of(&OPEN).collect();
+        assert_eq!(open, [("", vec![("resource".to_owned(), "a \"b\" \\ \n c".to_owned())], 1.5)]);
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let labels = vec![label("resource", "trades"), label("stage", "poll")];
+        assert_eq!(samples.of(&STAGES).collect::<Vec<_>>(), [("_count", labels.clone(), 2.0), ("_sum", labels, 0.75)]);
+        assert_eq!(samples.of(&RUNS).collect::<Vec<_>>(), [("", Vec::new(), 2.0)]);
         for line in [
             "lumetrade_export_runs_total 2",
             "lumetrade_export_open_records{resource=\"a \\\"b\\\" \\\\ \\n c\"} 1.5",

@@ -13,6 +13,7 @@ mod requests;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod witness;
 
 use std::time::Duration;

@@ -2,9 +2,9 @@
 //!
 //! None of it changes what a run came to. What cannot be told is a warning.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::message;
+use super::{message, trace};
 use crate::{
     api,
     config::Config,
@@ -55,9 +55,10 @@ impl Witness {
             tracing::warn!(%error, "the run cannot be kept in the history");
         }
         if self.tell(config, &run).await {
-            self.before = Some(run);
+            self.before = Some(run.clone());
         }
         self.publish(config);
+        self.export(config, &run, ended).await;
     }
 
     /// Takes note of when the next run is due, and how many were left out before it.
@@ -83,6 +84,25 @@ impl Witness {
         }
     }
 
+    /// Sends metrics and the run's trace to OpenTelemetry's collector, if there is one.
+    async fn export(&self, config: &Config, run: &PastRun, ended: &Result<Report, Error>) {
+        let Some(endpoint) = &config.operating.otlp_endpoint else { return };
+        let headers = match config.otlp_headers() {
+            Ok(headers) => headers,
+            Err(error) => return tracing::warn!(%error, "the collector was not told"),
+        };
+        let ended_at = run.started_at + TimeDelta::milliseconds((run.seconds * 1e3) as i64);
+        let metrics = self.metrics.to_otlp(ended_at.timestamp_nanos_opt().unwrap_or_default());
+        for (what, message) in [("metrics", metrics), ("traces", trace::request(&config.lake, run, ended))] {
+            let url = format!("{endpoint}/v1/{what}").into();
+            let message = redact(&message).into_owned();
+            if let Err(error) = api::post(&config.connection, &url, headers.as_ref(), message).await {
+                // What does not take the one does not take the other.
+                return tracing::warn!(%error, what, "the collector was not told");
+            }
+        }
+    }
+
     /// Tells of a failure that is another than before, and of the recovery from one. Whether there is nothing left to tell.
     async fn tell(&mut self, config: &Config, run: &PastRun) -> bool {
         let form = config.operating.webhook_form;
@@ -91,7 +111,7 @@ impl Witness {
             Ok(None) => return true,
             Ok(Some(url)) => {
                 let message = redact(&message).into_owned();
-                api::post(&config.connection, &url, message).await.map_err(|error| error.to_string())
+                api::post(&config.connection, &url, None, message).await.map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };

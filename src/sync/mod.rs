@@ -136,10 +136,13 @@ enum Written {
 impl<S: Source> ResourceSync<'_, S> {
     async fn run(self) -> ResourceReport {
         let mut report = ResourceReport::new(&self.resource.name);
+        let began = Stopwatch::start();
+        report.started_at = Some(self.ambient.now());
         match self.try_run(&mut report).await {
             Ok(()) => tracing::info!(resource = self.resource.name, outcome = %report.outcome, "synced"),
             Err(error) => report.fail(&error),
         }
+        report.took = began.elapsed();
         report
     }
 

@@ -119,6 +119,12 @@ pub struct ResourceReport {
     pub seconds: BTreeMap<Stage, Duration>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// When it began, if it did.
+    #[serde(skip)]
+    pub started_at: Option<DateTime<Utc>>,
+    /// How long it was.
+    #[serde(skip)]
+    pub took: Duration,
     /// When the stage began that is under way.
     #[serde(skip)]
     stage_began: Stopwatch,
@@ -186,6 +192,8 @@ impl ResourceReport {
             oldest_open_at: None,
             seconds: BTreeMap::new(),
             failure: None,
+            started_at: None,
+            took: Duration::ZERO,
             stage_began: Stopwatch::start(),
         }
     }

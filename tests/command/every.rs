@@ -194,7 +194,7 @@ fn a_webhook_that_does_not_take_it_changes_nothing_of_the_sync() {
     let hook = format!("http://127.0.0.1:{port}/canary-hook");
     let synced = sync(&lake, &api.url()).with("LUMETRADE_WEBHOOK_URL", &hook).run();
     assert_eq!(synced.ended.code, Some(65));
-    assert!(synced.ended.stderr.contains("cannot reach the webhook"), "{}", synced.ended.stderr);
+    assert!(synced.ended.stderr.contains("it cannot be reached"), "{}", synced.ended.stderr);
 }
 
 fn status_runs(lake: &Lake, args: &[&str]) -> Ended {

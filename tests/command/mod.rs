@@ -8,6 +8,7 @@ mod demo;
 mod every;
 mod metrics;
 mod network;
+mod otlp;
 mod personal_data;
 mod readme;
 mod reconcile;

@@ -29,6 +29,12 @@ pub fn of_browser() -> &'static Path {
     PYTHON.get_or_init(|| with("requirements-browser.txt", "axe_playwright_python.sync_playwright"))
 }
 
+/// A Python that has OpenTelemetry's messages.
+pub fn of_otlp() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| with("requirements-otlp.txt", "opentelemetry.proto, google.protobuf"))
+}
+
 /// A Python that has Spark, and the Java that it runs on.
 pub fn of_spark() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
