@@ -16,27 +16,14 @@ use serde::Serialize;
 use crate::{
     api::{Answer, ApiError, BodyStream, ListRequest, Source},
     config::{Config, Polling},
-    error::{Error, Kind},
+    error::Error,
     lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Identity, Lake, LakeError, Log, Store},
     schema::{Column, HmacKey, Resource, Treatment, Type},
-    sync::{self, Ambient, Failure},
+    sync::{self, Ambient, ByResource, Failure, Figures, OfResource},
 };
 
-/// What replaying came to, in the order of the schemas.
-#[derive(Debug, Clone)]
-pub struct Report(Vec<ResourceReport>);
-
-/// What it came to for one resource.
-#[derive(Debug, Clone, Serialize)]
-pub struct ResourceReport {
-    /// The resource.
-    pub resource: String,
-    /// What was done.
-    #[serde(flatten)]
-    pub replayed: Replayed,
-    /// Why it was not done to the end.
-    pub failure: Option<Failure>,
-}
+/// What replaying came to.
+pub type Report = ByResource<Replayed>;
 
 /// What was replayed.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -73,11 +60,11 @@ pub async fn run(config: &Config, from: &str, ambient: &Ambient) -> Result<Repor
     let lake = Lake::open_or_create(store, candidate).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
-        let mut replayed = Replayed::default();
-        let failure = Replay { config, source: &source, lake: &lake, resource }.run(&mut replayed).await;
-        resources.push(ResourceReport { resource: resource.name.clone(), replayed, failure: failure.err() });
+        let mut figures = Replayed::default();
+        let failure = Replay { config, source: &source, lake: &lake, resource }.run(&mut figures).await;
+        resources.push(OfResource { resource: resource.name.clone(), figures, failure: failure.err() });
     }
-    Ok(Report(resources))
+    Ok(ByResource(resources))
 }
 
 /// The replay of one resource.
@@ -216,42 +203,10 @@ impl Source for Archived<'_> {
     }
 }
 
-impl Report {
-    /// That of the gravest failure; 0 if there is none.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        Kind::gravest(self.failures().map(|(_, failure)| failure.kind())).map_or(0, Kind::exit_code)
-    }
-
-    /// What was not done to the end, and why.
-    pub fn failures(&self) -> impl Iterator<Item = (&str, &Failure)> {
-        self.0.iter().filter_map(|resource| Some((resource.resource.as_str(), resource.failure.as_ref()?)))
-    }
-
-    /// One line of JSON a resource, then one for the run.
-    ///
-    /// # Errors
-    ///
-    /// None in practice: all of it can be JSON.
-    pub fn to_json_lines(&self) -> Result<String, Error> {
-        let mut lines = String::new();
-        for resource in &self.0 {
-            lines += &serde_json::to_string(resource).map_err(|error| Error::Bug(error.to_string()))?;
-            lines.push('\n');
-        }
-        let total =
-            |figure: fn(&Replayed) -> u64| self.0.iter().map(|resource| figure(&resource.replayed)).sum::<u64>();
-        let run = serde_json::json!({
-            "run": {
-                "exit_code": self.exit_code(),
-                "resources": self.0.len(),
-                "polls": total(|replayed| replayed.polls),
-                "refused": total(|replayed| replayed.refused),
-                "replayed": total(|replayed| replayed.replayed),
-                "commits": total(|replayed| replayed.commits),
-            }
-        });
-        Ok(lines + &run.to_string() + "\n")
+impl Figures for Replayed {
+    fn summed(&self) -> Vec<(&'static str, u64)> {
+        let Self { polls, refused, replayed, commits, .. } = *self;
+        vec![("polls", polls), ("refused", refused), ("replayed", replayed), ("commits", commits)]
     }
 }
 
@@ -263,8 +218,8 @@ impl Display for Report {
             writeln!(f, "{added:>10}{changed:>10}{removed:>9}{head:>8}")
         };
         line(["resource", "polls", "refused", "replayed", "commits", "added", "changed", "removed", "head"])?;
-        for ResourceReport { resource, replayed, .. } in &self.0 {
-            let Replayed { polls, refused, replayed, commits, added, changed, removed, head } = replayed;
+        for OfResource { resource, figures, .. } in &self.0 {
+            let Replayed { polls, refused, replayed, commits, added, changed, removed, head } = figures;
             let [polls, refused, replayed, commits, added, changed, removed, head] =
                 [polls, refused, replayed, commits, added, changed, removed, head].map(ToString::to_string);
             line([resource, &polls, &refused, &replayed, &commits, &added, &changed, &removed, &head])?;

@@ -11,6 +11,7 @@
 
 mod ambient;
 mod brake;
+mod by_resource;
 mod comparison;
 mod drafting;
 mod observation;
@@ -29,6 +30,7 @@ use std::{
 
 pub use ambient::{Ambient, Stopwatch};
 pub use brake::Brake;
+pub use by_resource::{ByResource, Figures, OfResource};
 use chrono::{DateTime, TimeDelta};
 pub use comparison::{Comparison, Difference, DifferenceKind, compare};
 use drafting::Drafting;
