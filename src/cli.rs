@@ -1,14 +1,22 @@
-//! The command line: what the user typed, and no behaviour.
+//! The command line: what the user typed, what shells complete of it and its manual page, and no behaviour.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use clap_mangen::{
+    Man,
+    roff::{Roff, roman},
+};
 
 use crate::config::Flags;
 
+/// What the program is called.
+const PROGRAM: &str = "lumetrade-export";
+
 /// Exports the Lumetrade API to a Parquet lake: incrementally, exactly once, exact to the last digit.
 #[derive(Debug, Parser)]
-#[command(name = "lumetrade-export", version, about, long_about = None, arg_required_else_help = true)]
+#[command(name = PROGRAM, version, about, long_about = None, arg_required_else_help = true)]
 #[command(
     after_help = "Credentials come from LUMETRADE_API_KEY and LUMETRADE_API_SECRET, or from files or commands named in the settings."
 )]
@@ -49,6 +57,10 @@ pub enum Command {
     Ddl(DdlArgs),
     /// Run a Lumetrade API on this machine, with a history made from a seed
     Sandbox(SandboxArgs),
+    /// Print a script with which a shell completes commands and flags
+    Completions(CompletionsArgs),
+    /// Print the manual page, as man reads it
+    Man,
 }
 
 /// Flags of `demo`.
@@ -232,6 +244,14 @@ pub struct SandboxArgs {
     pub records: u64,
 }
 
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
 /// Syncs that are further apart are better begun by others.
 const PERIOD_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -250,6 +270,44 @@ impl Cli {
     pub fn read() -> Self {
         Self::parse()
     }
+
+    /// The manual page: the program, and a section for each command, in roff.
+    ///
+    /// # Errors
+    ///
+    /// If the page cannot be rendered.
+    pub fn manual() -> io::Result<String> {
+        let mut program = Self::command().disable_help_subcommand(true);
+        // Without it, commands do not have the program's name before their own.
+        program.build();
+        // Where nothing is the date, what follows would be taken for it.
+        let page = Man::new(program.clone()).date(" ").manual("User Commands");
+        let mut text = Vec::new();
+        page.render_title(&mut text)?;
+        page.render_name_section(&mut text)?;
+        page.render_synopsis_section(&mut text)?;
+        page.render_options_section(&mut text)?;
+        program.get_subcommands().try_for_each(|command| render_command(command, &mut text))?;
+        page.render_extra_section(&mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// A section that says what a command does, and lists the flags that are its own.
+fn render_command(command: &clap::Command, text: &mut Vec<u8>) -> io::Result<()> {
+    let name = command.get_bin_name().unwrap_or_default();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    Roff::new().control("SH", [name]).text([roman(about)]).to_writer(text)?;
+    let own = command.clone().mut_args(|argument| {
+        let is_own = !argument.is_global_set() && argument.get_id() != "help";
+        argument.hide(!is_own)
+    });
+    let mut flags = Vec::new();
+    Man::new(own).render_options_section(&mut flags)?;
+    // They stand in the command's section, without a heading of their own.
+    let flags = String::from_utf8_lossy(&flags);
+    text.extend(flags.split_once(".SH OPTIONS\n").map_or("", |(_, listed)| listed).bytes());
+    Ok(())
 }
 
 impl SyncArgs {
@@ -324,6 +382,18 @@ impl ReportArgs {
     }
 }
 
+impl CompletionsArgs {
+    /// The script.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), PROGRAM, &mut script);
+        // For bash, in half of the places, the hyphen in the program's name is taken for one before a command's
+        // (clap-rs/clap#6421), and no flag of a command is found.
+        String::from_utf8_lossy(&script).replace("lumetrade__subcmd__export", "lumetrade__export")
+    }
+}
+
 impl SettingsArgs {
     fn flags(&self) -> Flags {
         Flags { resources: self.resources.clone(), ..self.place.flags() }
@@ -343,8 +413,6 @@ impl PlaceArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -114,6 +114,8 @@ async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u
         Command::Report(args) => report(&args, &environment, &ambient).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
         Command::Sandbox(args) => sandbox(&args).await,
+        Command::Completions(args) => print(&args.script()).map(|()| 0),
+        Command::Man => print(&Cli::manual().map_err(|error| Error::Bug(error.to_string()))?).map(|()| 0),
     }
 }
 

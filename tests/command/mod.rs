@@ -9,6 +9,7 @@ mod every;
 mod metrics;
 mod network;
 mod otlp;
+mod packaging;
 mod personal_data;
 mod readme;
 mod reconcile;

@@ -28,12 +28,14 @@ const SANDBOX: &str = "sandbox";
 const SANDBOX_GUESTS: [&str; 3] = ["demo", "error", "main"];
 
 /// A dependency and the modules that may name it.
-const DOORS: [(&str, &[&str]); 5] = [
+const DOORS: [(&str, &[&str]); 7] = [
     ("reqwest", &["api", "lake"]),
     ("object_store", &["lake"]),
     ("parquet", &["lake"]),
     ("axum", &["metrics", "sandbox"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
 ];
 
 /// Who may ask for the time and for random numbers: one file of `sync`, and modules that no run depends on.

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod debian;
 pub mod duckdb;
 pub mod lake;
+pub mod pod;
 pub mod program;
 pub mod promtool;
 pub mod python;

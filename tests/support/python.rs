@@ -35,6 +35,14 @@ pub fn of_otlp() -> &'static Path {
     PYTHON.get_or_init(|| with("requirements-otlp.txt", "opentelemetry.proto, google.protobuf"))
 }
 
+/// A Python with programs beside it that judge files of Kubernetes, containers, GitHub and shells.
+pub fn of_packaging() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        with("requirements-packaging.txt", "check_jsonschema, dockerfile_parse, kubernetes_validate, yaml")
+    })
+}
+
 /// A Python that has Spark, and the Java that it runs on.
 pub fn of_spark() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
