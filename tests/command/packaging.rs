@@ -124,15 +124,15 @@ fn kubernetes_takes_the_cronjob() {
 #[test]
 fn a_pod_of_the_cronjob_syncs_with_secrets_that_are_its_users_alone() {
     let (lake, sandbox) = (Lake::new(), Sandbox::start(7, 30));
-    let mut pod = Pod::of_cron_job(&read(CRONJOB).replace("api.lumetrade.com", "127.0.0.1"));
-    let arguments = ["--base-url", &sandbox.url(), "--lake", "/data/lake"];
-    let copies = pod.volumes["credentials"].clone();
+    let manifest = read(CRONJOB).replace("api.lumetrade.com", "127.0.0.1");
+    let (url, place) = (sandbox.url(), lake.path());
+    let arguments = ["--base-url", &url, "--lake", place.to_str().unwrap()];
     // Were the files of a secret taken as they come, the pod would not need copies.
-    pod.volumes.insert("credentials".to_owned(), pod.volumes["secret"].clone());
-    let refused = pod.run(&executable(), lake.folder(), &arguments);
+    let without_copies = manifest.replace("\"/run/lumetrade-export/", "\"/run/secrets/lumetrade-export/");
+    let refused = Pod::of_cron_job(&without_copies).run(&executable(), lake.folder(), &arguments);
     assert_eq!(refused.code, Some(78), "{}", refused.stderr);
     assert!(refused.stderr.contains("can be read by others (mode 0440)"), "{}", refused.stderr);
-    pod.volumes.insert("credentials".to_owned(), copies);
+    let pod = Pod::of_cron_job(&manifest);
     // A node that begins anew may run it once more.
     for _ in 0..2 {
         let initialized = pod.initialize();

@@ -1,8 +1,8 @@
-//! A pod of Kubernetes, as far as files go: its volumes with the owners and modes that a kubelet gives them, a root that nobody
-//! can write to, and its user without privileges. Bubblewrap makes the room, and for images there is what this machine has.
+//! A pod of Kubernetes, as far as its files go: volumes with the owners and modes that a kubelet gives them, and containers
+//! whose programs run as the pod's user, without privileges. Nothing is mounted, which not every machine allows: where words
+//! and files name a path at which a container would have a volume, they are made to name the volume.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, Permissions},
     io::Write,
     os::unix::fs::{PermissionsExt, chown, symlink},
@@ -19,39 +19,31 @@ use super::{
     python,
 };
 
-/// What the images have of this machine: programs, their libraries, and certificates.
-const SYSTEM: [&str; 5] = ["/usr", "/bin", "/lib", "/lib64", "/etc/ssl"];
-
 /// A pod whose containers can be run.
 pub struct Pod {
     spec: Value,
-    /// Where the files of each volume are, by its name.
-    pub volumes: BTreeMap<String, PathBuf>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Pod {
     /// Of the cron job in a manifest, with the sandbox's credentials as its secret.
     pub fn of_cron_job(manifest: &str) -> Self {
-        debian::need("bwrap", "bubblewrap");
         let documents = documents(manifest);
         let of_kind = |kind: &str| documents.iter().find(|document| document["kind"] == kind).unwrap();
         let spec = of_kind("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"].clone();
-        let folder = TempDir::new().unwrap();
-        let mut pod = Self { spec, volumes: BTreeMap::new(), _folder: folder };
-        for volume in pod.spec["volumes"].as_array().unwrap().clone() {
-            let name = volume["name"].as_str().unwrap();
-            let path = pod._folder.path().join(name);
+        let pod = Self { spec, folder: TempDir::new().unwrap() };
+        fs::set_permissions(pod.folder.path(), Permissions::from_mode(0o755)).unwrap();
+        for volume in list(&pod.spec["volumes"]) {
+            let path = pod.volume(&volume["name"]);
             fs::create_dir(&path).unwrap();
             pod.give(&path, 0, 0o2777);
             if let Some(secret) = volume.get("secret") {
-                pod.fill(&path, &[("api-key", KEY), ("api-secret", SECRET)], &secret["defaultMode"]);
+                pod.fill(&path, [("api-key", KEY), ("api-secret", SECRET)], &secret["defaultMode"]);
             } else if let Some(map) = volume.get("configMap") {
                 let files = of_kind("ConfigMap")["data"].as_object().unwrap();
-                let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str().unwrap())).collect();
-                pod.fill(&path, &files, &map["defaultMode"]);
+                let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str().unwrap()));
+                pod.fill(&path, files, &map["defaultMode"]);
             }
-            pod.volumes.insert(name.to_owned(), path);
         }
         pod
     }
@@ -59,64 +51,63 @@ impl Pod {
     /// Runs the container that comes before the others, with Busybox as its image.
     pub fn initialize(&self) -> Ended {
         debian::need("busybox", "busybox-static");
-        let container = &self.spec["initContainers"][0];
-        run(self.room(container, &[]).arg("busybox").args(words(&container["command"])))
+        let image = self.image("busybox");
+        let installed = run(Command::new("busybox").args(["--install", "-s"]).arg(&image));
+        assert_eq!(installed.code, Some(0), "{}", installed.stderr);
+        let words = list(&self.spec["initContainers"][0]["command"]).iter().map(|word| self.placed(text(word)));
+        run(self.of_its_user().env("PATH", image).args(words))
     }
 
-    /// Runs the container itself, with this program as its image's, and more arguments. A folder of the pod's is at `/data`.
-    pub fn run(&self, program: &Path, data: &Path, arguments: &[&str]) -> Ended {
-        self.give(data, self.id("runAsUser"), 0o700);
-        let container = &self.spec["containers"][0];
-        let mut room = self.room(container, &[("--ro-bind", program, "/program"), ("--bind", data, "/data")]);
-        run(room.arg("/program").args(words(&container["args"])).args(arguments))
+    /// Runs the container itself, with this program as its image's, and more arguments. The folder becomes its user's.
+    pub fn run(&self, program: &Path, folder: &Path, arguments: &[&str]) -> Ended {
+        self.give(folder, self.id("runAsUser"), 0o700);
+        // Where it was built, perhaps nobody but root may go.
+        let image = self.image("program");
+        fs::copy(program, image.join("program")).unwrap();
+        let words = list(&self.spec["containers"][0]["args"]).iter().map(|word| self.placed(text(word)));
+        run(self.of_its_user().arg(image.join("program")).args(words).args(arguments))
     }
 
-    /// What begins a program where a container's programs run.
-    fn room(&self, container: &Value, more: &[(&str, &Path, &str)]) -> Command {
-        let mut command = Command::new("bwrap");
-        command.args(["--unshare-pid", "--cap-add", "ALL", "--proc", "/proc", "--dev", "/dev"]);
-        let system = SYSTEM.map(|folder| ("--ro-bind", Path::new(folder), folder));
-        let mounts = container["volumeMounts"].as_array().unwrap().iter().map(|mount| {
-            let bind = if mount["readOnly"] == true { "--ro-bind" } else { "--bind" };
-            let volume = &self.volumes[mount["name"].as_str().unwrap()];
-            (bind, volume.as_path(), mount["mountPath"].as_str().unwrap())
-        });
-        for (bind, path, place) in system.into_iter().chain(mounts).chain(more.iter().copied()) {
-            // What Bubblewrap makes on the way by itself is root's alone.
-            let parents: Vec<_> =
-                Path::new(place).ancestors().skip(1).filter(|folder| *folder != Path::new("/")).collect();
-            for parent in parents.into_iter().rev() {
-                command.args(["--perms", "0755", "--dir"]).arg(parent);
-            }
-            command.arg(bind).arg(path).arg(place);
-        }
-        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-        command.args([
-            "--remount-ro",
-            "/",
-            "--clearenv",
-            "--setenv",
-            "PATH",
-            "/usr/bin",
-            "--",
-            "setpriv",
-            "--no-new-privs",
-        ]);
-        let (user, group) = (self.id("runAsUser"), self.id("runAsGroup"));
-        command.arg(format!("--reuid={user}")).arg(format!("--regid={group}"));
-        command.arg(format!("--groups={}", self.id("fsGroup"))).args(["--inh-caps=-all", "--bounding-set=-all"]);
+    /// A folder for an image's programs.
+    fn image(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join("images").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Where the files of a volume are.
+    fn volume(&self, name: &Value) -> PathBuf {
+        self.folder.path().join(text(name))
+    }
+
+    /// A text that names the volumes where it names what they are mounted at.
+    fn placed(&self, text_of_container: &str) -> String {
+        let containers = ["initContainers", "containers"].into_iter().flat_map(|kind| list(&self.spec[kind]));
+        let mounts = containers.flat_map(|container| list(&container["volumeMounts"]));
+        mounts.fold(text_of_container.to_owned(), |placed, mount| {
+            placed.replace(text(&mount["mountPath"]), self.volume(&mount["name"]).to_str().unwrap())
+        })
+    }
+
+    /// What begins a program as the pod's user.
+    fn of_its_user(&self) -> Command {
+        let mut command = Command::new("/usr/bin/setpriv");
+        let ids = [("reuid", "runAsUser"), ("regid", "runAsGroup"), ("groups", "fsGroup")];
+        command.args(ids.map(|(flag, name)| format!("--{flag}={}", self.id(name))));
+        command.args(["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]);
+        command.env_clear().current_dir("/");
         command
     }
 
     /// Files as of a secret: links to what lies in a folder that is replaced whole. The pod's group may read them.
-    fn fill(&self, volume: &Path, files: &[(&str, &str)], mode: &Value) {
+    fn fill<'f>(&self, volume: &Path, files: impl IntoIterator<Item = (&'f str, &'f str)>, mode: &Value) {
         let mode = u32::try_from(mode.as_u64().unwrap_or(0o644)).unwrap();
         fs::create_dir(volume.join("..2026")).unwrap();
         self.give(&volume.join("..2026"), 0, 0o2755);
         symlink("..2026", volume.join("..data")).unwrap();
         for (name, text) in files {
             let file = volume.join("..2026").join(name);
-            fs::write(&file, text).unwrap();
+            fs::write(&file, self.placed(text)).unwrap();
             self.give(&file, 0, mode | 0o440);
             symlink(Path::new("..data").join(name), volume.join(name)).unwrap();
         }
@@ -133,8 +124,12 @@ impl Pod {
     }
 }
 
-fn words(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array().unwrap().iter().map(|word| word.as_str().unwrap())
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
 }
 
 /// The documents of a file in YAML.
