@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     lake::{LakeError, Store},
     sandbox,
-    sync::{self, Ambient, Brake, Report},
+    sync::{self, Ambient, Brake, Progress, Report},
 };
 
 /// What the demo shows.
@@ -46,9 +46,9 @@ pub async fn run(lake: Option<String>, environment: &Environment, machine: &Ambi
     // Polls happen in the sandbox's time, so that what the lake says of them fits what the records say.
     let (clock, machine) = (api.clone(), machine.clone());
     let ambient = Ambient::new(move || clock.clock(), move || machine.random());
-    let first = sync::run(&config, &ambient, &Brake::default()).await?;
+    let first = sync::run(&config, &ambient, &Brake::default(), &Progress::default()).await?;
     api.advance(TimeDelta::days(7))?;
-    let second = sync::run(&config, &ambient, &Brake::default()).await?;
+    let second = sync::run(&config, &ambient, &Brake::default(), &Progress::default()).await?;
     let size = Store::open(&lake, &config.s3, false)?.size().await?;
     Ok(Demo { lake, first, second, size })
 }

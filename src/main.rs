@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         Ok(started) => started,
         Err(error) => return fail(&error),
     };
-    telemetry::start(cli.verbose, environment.no_color, cli.log_json);
+    telemetry::start(cli.verbose, &environment, cli.log_json);
     let requests = Requests::default();
     let goes_on = matches!(&cli.command, Command::Sync(args) if args.every.is_some());
     // In a task of its own, a panic becomes an exit code.
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             code = interrupted(goes_on.then_some(&requests)) => code,
         }
     });
+    telemetry::hide();
     // What is still running is left where it is: every step of a sync may end anywhere.
     runtime.shutdown_background();
     code
@@ -123,7 +125,10 @@ async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> 
     let config = Config::load(args.flags(), environment)?;
     let mut witness = Witness::new(&config).await;
     let (started_at, began) = (ambient.now(), Stopwatch::start());
-    let ended = sync::run(&config, ambient, &Brake::default()).await;
+    let progress = Arc::default();
+    let shown = telemetry::show(&progress);
+    let ended = sync::run(&config, ambient, &Brake::default(), &progress).await;
+    drop(shown);
     // A webhook that is slow keeps nobody from the report.
     let told = ended.as_ref().map_or(Ok(()), |report| tell_report(report, args.json));
     witness.note(&config, PastRun::of(started_at, began, &ended), &ended).await;

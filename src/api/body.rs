@@ -11,7 +11,7 @@ use reqwest::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    ApiError,
+    ApiError, Received,
     client::{header, reasons},
     coding::Decoder,
     pace::Throughput,
@@ -21,6 +21,8 @@ use super::{
 pub struct BodyStream {
     /// The body's ETag, where the server gave one.
     pub etag: Option<String>,
+    /// How much of it has come.
+    pub received: Received,
     chunks: BoxStream<'static, Result<Bytes, ApiError>>,
 }
 
@@ -46,7 +48,7 @@ impl BodyStream {
     /// A body of these chunks, which ends where they do.
     #[must_use]
     pub fn new(etag: Option<String>, chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Self {
-        Self { etag, chunks: chunks.boxed() }
+        Self { etag, received: Received::default(), chunks: chunks.boxed() }
     }
 
     pub(super) fn of(response: Response, bounds: Bounds) -> Result<Self, ApiError> {
@@ -55,10 +57,12 @@ impl BodyStream {
         let decoder = Decoder::new(coding.as_deref(), bounds.bytes_max)
             .map_err(|source| ApiError::Coding { url: url.clone(), source })?;
         let etag = header(&response, ETAG);
+        let received = Received::of(response.content_length());
         let receiving = Receiving {
             url,
             chunks: response.bytes_stream().boxed(),
             decoder,
+            received: received.clone(),
             throughput: Throughput::default(),
             bounds,
             ended: false,
@@ -66,7 +70,7 @@ impl BodyStream {
         let chunks = futures::stream::try_unfold(receiving, |mut receiving| async move {
             Ok(receiving.next().await?.map(|chunk| (chunk, receiving)))
         });
-        Ok(Self::new(etag, chunks))
+        Ok(Self { received, ..Self::new(etag, chunks) })
     }
 
     /// All of the body.
@@ -98,6 +102,7 @@ struct Receiving {
     url: String,
     chunks: BoxStream<'static, reqwest::Result<Bytes>>,
     decoder: Decoder,
+    received: Received,
     throughput: Throughput,
     bounds: Bounds,
     ended: bool,
@@ -131,6 +136,7 @@ impl Receiving {
             Err(_) => return Err(self.bounds.missed(&self.url)),
         };
         let bytes = piece.as_ref().map_or(0, Bytes::len);
+        self.received.add(bytes);
         if piece.is_some() && self.throughput.is_too_slow(began.elapsed(), bytes) {
             return Err(interrupted("it comes at less than 1 KiB a second".to_owned()));
         }
@@ -154,6 +160,7 @@ mod tests {
             url: "https://api.example/x".to_owned(),
             chunks: pieces.boxed(),
             decoder: Decoder::new(None, u64::MAX).unwrap(),
+            received: Received::default(),
             throughput: Throughput::default(),
             bounds: Bounds { deadline: Instant::now() + within, bytes_max: u64::MAX, within },
             ended: false,

@@ -32,5 +32,5 @@ pub use envelope::Envelope;
 pub use post::{PostError, post};
 pub use request::ListRequest;
 pub use resolver::LinkLocal;
-pub use traffic::Traffic;
+pub use traffic::{Received, Traffic};
 pub use walk::{Pages, WalkError};

@@ -1,6 +1,9 @@
-//! How much was asked of the API.
+//! How much was asked of the API, and how much of an answer has come.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Counters that only grow.
 #[derive(Debug, Default)]
@@ -26,5 +29,31 @@ impl Traffic {
     pub(super) fn request(&self, attempt: u32) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.retries.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
+    }
+}
+
+/// How much of a body has come, for whoever looks on meanwhile. Clones count the same body.
+#[derive(Debug, Clone, Default)]
+pub struct Received {
+    bytes: Arc<AtomicU64>,
+    /// Bytes of the whole, where the server says so.
+    pub expected: Option<u64>,
+}
+
+impl Received {
+    /// Nothing yet.
+    pub(super) fn of(expected: Option<u64>) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
+    /// Bytes so far, compressed if the server compresses them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts a piece.
+    pub(super) fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

@@ -30,7 +30,7 @@ use tokio::time::timeout_at;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    ApiError, BodyStream, Client, CodingError, ListRequest,
+    ApiError, BodyStream, Client, CodingError, ListRequest, Received,
     body::Bounds,
     client::{Answered, Question},
 };
@@ -103,8 +103,11 @@ pub(super) async fn walk(
     if walk.next.is_none() {
         return Ok(None);
     }
+    let received = walk.received.clone();
     let chunks = stream::try_unfold(walk, async |mut walk| Ok(walk.step().await?.map(|chunk| (chunk, walk))));
-    Ok(Some(BodyStream::new(None, chunks)))
+    let mut body = BodyStream::new(None, chunks);
+    body.received = received;
+    Ok(Some(body))
 }
 
 /// The first two pages of a list.
@@ -131,8 +134,8 @@ struct Walk {
     request: ListRequest,
     /// Of the walk as a whole.
     bounds: Bounds,
-    /// Of the pages so far.
-    bytes: u64,
+    /// Of the pages so far, decoded.
+    received: Received,
     /// Number of the page that is next.
     page: u64,
     /// The page that is next, if it was read; none after the last.
@@ -147,7 +150,7 @@ impl Walk {
     fn new(client: Client, resource: Resource, request: ListRequest) -> Self {
         let bounds = client.bounds();
         let seen = HashSet::new();
-        Self { client, resource, request, bounds, bytes: 0, page: 0, next: None, held: 0, seen }
+        Self { client, resource, request, bounds, received: Received::default(), page: 0, next: None, held: 0, seen }
     }
 
     /// The next part of the list; `None` behind its end.
@@ -195,8 +198,8 @@ impl Walk {
                 Err(error) => return Err(error),
             }
         };
-        self.bytes += text.len() as u64;
-        if self.bytes > self.bounds.bytes_max {
+        self.received.add(text.len());
+        if self.received.bytes() > self.bounds.bytes_max {
             let (url, source) = (self.url(number), CodingError::TooLarge(self.bounds.bytes_max));
             return Err(ApiError::Coding { url, source });
         }

@@ -188,8 +188,10 @@ pub enum ConfigError {
 pub struct Environment {
     variables: BTreeMap<&'static str, String>,
     temporary: PathBuf,
-    /// Whether `NO_COLOR` asks for plain text.
-    pub no_color: bool,
+    /// Whether a terminal may be coloured: `NO_COLOR`, `CLICOLOR=0` and a terminal that can do nothing ask for plain text.
+    pub colors: bool,
+    /// Whether there may be a person at the terminal, which can do what terminals do.
+    pub is_watched: bool,
 }
 const API_KEY: &str = "LUMETRADE_API_KEY";
 const API_SECRET: &str = "LUMETRADE_API_SECRET";
@@ -240,10 +242,13 @@ impl Environment {
         let others = others.filter_map(|name| Some((name, std::env::var_os(name)?)));
         // What is not UTF-8 is kept in a form that names nothing that is there, and not passed over.
         let text = |(name, value): (_, std::ffi::OsString)| (name, value.to_string_lossy().into_owned());
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_capable = is_set("TERM") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
         Ok(Self {
             variables: others.chain(secrets).map(text).filter(|(_, value)| !value.is_empty()).collect(),
             temporary: std::env::temp_dir(),
-            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            colors: is_capable && !is_set("NO_COLOR") && std::env::var_os("CLICOLOR").is_none_or(|value| value != "0"),
+            is_watched: is_capable && !is_set("CI"),
         })
     }
 
@@ -253,7 +258,8 @@ impl Environment {
         Self {
             variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
             temporary: std::env::temp_dir(),
-            no_color: false,
+            colors: false,
+            is_watched: false,
         }
     }
 

@@ -16,7 +16,7 @@ mod tests;
 mod trace;
 mod witness;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
 
@@ -30,6 +30,7 @@ use crate::{
     error::{Error, Kind},
     metrics::Endpoint,
     sync::{self, Ambient, Brake, PastRun, Report, Stopwatch},
+    telemetry,
 };
 
 /// Syncs at once and then every `period` until it is asked to stop, and gives the exit code that it was asked to stop with.
@@ -134,7 +135,10 @@ where
 {
     async fn run(&mut self, brake: &Brake) -> Result<Outcome, Error> {
         let (started_at, began) = (self.ambient.now(), Stopwatch::start());
-        let ended = sync::run(&self.config, self.ambient, brake).await;
+        let progress = Arc::default();
+        let shown = telemetry::show(&progress);
+        let ended = sync::run(&self.config, self.ambient, brake, &progress).await;
+        drop(shown);
         if std::mem::take(&mut self.is_first)
             && let Err(error) = &ended
             && error.kind() == Kind::Settings

@@ -147,6 +147,12 @@ impl Splitter {
         Ok(())
     }
 
+    /// Elements that have ended so far.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Says that the body has ended.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod observation;
 mod oddities;
 mod past_run;
 mod plan;
+mod progress;
 mod report;
 mod singles;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
+    sync::Arc,
 };
 
 pub use ambient::{Ambient, Stopwatch};
@@ -38,6 +40,8 @@ use futures::{StreamExt, stream};
 use observation::{Observation, Observed};
 pub use past_run::{PastFailure, PastRun};
 use plan::Plan;
+use progress::ResourceProgress;
+pub use progress::{Glimpse, Progress, Step};
 pub use report::{Effort, Failure, Report, ResourceOutcome, ResourceReport, Stage};
 use singles::{Given, Singles};
 
@@ -60,23 +64,23 @@ const ATTEMPTS_MAX: u32 = 3;
 /// Age at which a file that was being written is no living writer's any more.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::days(1);
 
-/// Syncs all resources of the settings. With the brake it can be ended between two writes.
+/// Syncs all resources of the settings. With the brake it can be ended between two writes; progress says how far it has come.
 ///
 /// # Errors
 ///
 /// If the run cannot begin: settings, credentials, or a lake that cannot be opened. What happens to a single resource is
 /// in the report.
-pub async fn run(config: &Config, ambient: &Ambient, brake: &Brake) -> Result<Report, Error> {
+pub async fn run(config: &Config, ambient: &Ambient, brake: &Brake, progress: &Progress) -> Result<Report, Error> {
     let client = Client::new(config.connection.clone(), &config.credentials()?, ambient.random() as u64)?;
     let store = Store::open(&config.lake, &config.s3, true)?;
-    let mut report = sync(config, ambient, brake, &client, store).await?;
+    let mut report = sync(config, ambient, brake, progress, &client, store).await?;
     report.effort.asked(client.traffic());
     Ok(report)
 }
 
 /// Syncs the resources of the settings with what `source` says instead of the API.
 pub async fn run_with<S: Source>(config: &Config, ambient: &Ambient, source: &S, lake: &Lake) -> Report {
-    sync_into(lake, config, ambient, &Brake::default(), source).await
+    sync_into(lake, config, ambient, &Brake::default(), &Progress::default(), source).await
 }
 
 /// A run, wherever its polls are answered and its lake is kept.
@@ -84,16 +88,27 @@ async fn sync<S: Source>(
     config: &Config,
     ambient: &Ambient,
     brake: &Brake,
+    progress: &Progress,
     source: &S,
     store: Store,
 ) -> Result<Report, Error> {
     let lake = open_lake(config, ambient, store).await?;
-    Ok(sync_into(&lake, config, ambient, brake, source).await)
+    Ok(sync_into(&lake, config, ambient, brake, progress, source).await)
 }
 
-async fn sync_into<S: Source>(lake: &Lake, config: &Config, ambient: &Ambient, brake: &Brake, source: &S) -> Report {
+async fn sync_into<S: Source>(
+    lake: &Lake,
+    config: &Config,
+    ambient: &Ambient,
+    brake: &Brake,
+    progress: &Progress,
+    source: &S,
+) -> Report {
     let (began, started_at) = (Stopwatch::start(), ambient.now());
-    let sync = |resource| ResourceSync { config, ambient, brake, source, lake, resource }.run();
+    let sync = |resource| {
+        let progress = progress.of(resource);
+        ResourceSync { config, ambient, brake, progress, source, lake, resource }.run()
+    };
     let syncs: Vec<_> = config.resources.iter().map(sync).collect();
     let resources = stream::iter(syncs).buffered(config.polls_at_once).collect().await;
     let traffic = lake.store().traffic();
@@ -112,6 +127,7 @@ struct ResourceSync<'a, S> {
     config: &'a Config,
     ambient: &'a Ambient,
     brake: &'a Brake,
+    progress: Arc<ResourceProgress>,
     source: &'a S,
     lake: &'a Lake,
     resource: &'a Resource,
@@ -145,6 +161,7 @@ impl<S: Source> ResourceSync<'_, S> {
             Err(error) => report.fail(&error),
         }
         report.took = began.elapsed();
+        self.progress.ends(report.outcome);
         report
     }
 
@@ -167,6 +184,7 @@ impl<S: Source> ResourceSync<'_, S> {
 
     async fn attempt(&self, report: &mut ResourceReport) -> Result<Written, Error> {
         report.begin_stages();
+        self.progress.begins_anew();
         let early = if has(Defect::PollsTooEarly) {
             Some(self.source.poll(self.resource, &ListRequest::default()).await?)
         } else {
@@ -180,11 +198,13 @@ impl<S: Source> ResourceSync<'_, S> {
             projection.advance(&log, &head, &Twins::default()).await?;
         }
         report.end_stage(Stage::Settle);
+        self.progress.begins(Stage::Poll);
         let seen = self.observe(&head, early).await?;
         report.end_stage(Stage::Poll);
         match seen {
             Seen::Records(observed) => {
                 let _writing = self.brake.writing().await;
+                self.progress.begins(Stage::Commit);
                 return self.write(&log, &projection, head, *observed, report).await;
             }
             Seen::Same => {
@@ -240,8 +260,10 @@ impl<S: Source> ResourceSync<'_, S> {
         singles.iter().try_for_each(|text| observation.push_single(text))?;
         let recording = || Recording::start(self.resource, self.spool());
         let mut recording = self.config.raw_archive.then(recording).transpose()?;
+        self.progress.receives(&body.received);
         while let Some(chunk) = body.next().await? {
             observation.push(&chunk)?;
+            self.progress.has_read(observation.records());
             recording.as_mut().map_or(Ok(()), |recording| recording.push(&chunk))?;
         }
         let mut observed = observation.finish(poll, body.etag, rebuilt)?;
@@ -434,6 +456,7 @@ impl<S: Source> ResourceSync<'_, S> {
         }
         report.stands_at(&head);
         report.end_stage(Stage::Commit);
+        self.progress.begins(Stage::Project);
         if before == 0 {
             self.tell_what_is_dropped();
         }

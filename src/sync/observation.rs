@@ -91,6 +91,11 @@ impl<'r, S: Sink> Observation<'r, S> {
         pushed.map_err(|error| self.explain(error))
     }
 
+    /// Records of the list so far.
+    pub(super) fn records(&self) -> u64 {
+        self.splitter.records()
+    }
+
     /// Takes a record that was asked for by itself.
     pub(super) fn push_single(&mut self, text: &[u8]) -> Result<(), Error> {
         let mut splitter = Splitter::new(self.reader.seed.0);

@@ -360,21 +360,14 @@ impl Display for Report {
         let mut table = String::new();
         writeln!(
             table,
-            "{:<16}{:<10}{:>10}{:>10}{:>10}{:>11}{:>12}{:>7}",
-            "resource", "outcome", "added", "changed", "removed", "unchanged", "quarantined", "head"
+            "{:<16}{:<10}{:>11}{:>11}{:>11}{:>12}{:>8}",
+            "resource", "outcome", "added", "changed", "removed", "unchanged", "head"
         )?;
         for row in &self.resources {
             writeln!(
                 table,
-                "{:<16}{:<10}{:>10}{:>10}{:>10}{:>11}{:>12}{:>7}",
-                row.resource,
-                row.outcome,
-                row.added,
-                row.changed,
-                row.removed,
-                row.unchanged,
-                row.quarantined,
-                row.head
+                "{:<16}{:<10}{:>11}{:>11}{:>11}{:>12}{:>8}",
+                row.resource, row.outcome, row.added, row.changed, row.removed, row.unchanged, row.head
             )?;
         }
         for row in &self.resources {
@@ -388,6 +381,7 @@ impl ResourceReport {
     /// What is mostly nothing, in lines of its own.
     fn odd_figures(&self, table: &mut String) -> fmt::Result {
         let rows = [
+            (self.quarantined, "do not fit the schema; in quarantine"),
             (self.withheld, "missing, but not taken for removed"),
             (self.regressed, "had ended and are open again; stored as they came"),
             (self.stale_skipped, "came in an older version than is known; skipped"),

@@ -28,7 +28,7 @@ const SANDBOX: &str = "sandbox";
 const SANDBOX_GUESTS: [&str; 3] = ["demo", "error", "main"];
 
 /// A dependency and the modules that may name it.
-const DOORS: [(&str, &[&str]); 7] = [
+const DOORS: [(&str, &[&str]); 8] = [
     ("reqwest", &["api", "lake"]),
     ("object_store", &["lake"]),
     ("parquet", &["lake"]),
@@ -36,6 +36,7 @@ const DOORS: [(&str, &[&str]); 7] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
+    ("indicatif", &["telemetry"]),
 ];
 
 /// Who may ask for the time and for random numbers: one file of `sync`, and modules that no run depends on.

@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Environment, Flags},
     lake::Store,
     schema::Schemas,
-    sync::{self, Brake, Report, ResourceOutcome},
+    sync::{self, Brake, Progress, Report, ResourceOutcome},
 };
 
 /// The runs that have ended, and the ones that overlap at present.
@@ -121,7 +121,7 @@ pub(super) async fn run(stage: &Arc<Stage>, start: Start) -> bool {
         biased;
         () = process.crashed() => Ending::Crashed,
         () = killed => Ending::Crashed,
-        ended = sync::sync(&config, &ambient, &brake, &api, store) => match ended {
+        ended = sync::sync(&config, &ambient, &brake, &Progress::default(), &api, store) => match ended {
             Ok(report) => Ending::Reported(report),
             Err(error) => Ending::Failed { exit_code: error.kind().exit_code(), message: error.to_string() },
         },

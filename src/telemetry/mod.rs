@@ -1,24 +1,39 @@
 //! What people are told, on standard error: log lines, and why something was not done. Standard output is for data. No line
-//! leaves this process with a secret in it. On request each line is JSON, for programs.
+//! leaves this process with a secret in it. On request each line is JSON, for programs. On a terminal, a run is followed by lines
+//! at its foot.
 //!
 //! WARN: nothing is lost, but somebody may want to know. ERROR: something was not done, or a person is needed.
+
+mod lines;
 
 use std::{
     io::{self, IsTerminal, Write},
     panic,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::redact::{printable, redact};
+pub use self::lines::{Shown, hide};
+use crate::{
+    config::Environment,
+    redact::{printable, redact},
+    sync::Progress,
+};
 
 /// Whether lines are JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
+/// Whether somebody looks on who can be shown how far a run has come.
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging. `verbose` counts the `-v`.
-pub fn start(verbose: u8, no_color: bool, json: bool) {
+pub fn start(verbose: u8, environment: &Environment, json: bool) {
+    let is_terminal = io::stderr().is_terminal() && !json;
     JSON.store(json, Ordering::Relaxed);
+    WATCHED.store(is_terminal && environment.is_watched, Ordering::Relaxed);
     let directives = match verbose {
         0 => "warn",
         1 => "warn,lumetrade_export=info",
@@ -28,7 +43,7 @@ pub fn start(verbose: u8, no_color: bool, json: bool) {
     let logging = fmt()
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(|| Redacted)
-        .with_ansi(io::stderr().is_terminal() && !no_color && !json)
+        .with_ansi(is_terminal && environment.colors)
         .with_target(false);
     let logging = if json { logging.json().flatten_event(true).try_init() } else { logging.try_init() };
     // A second start, as a test may make it, keeps the first.
@@ -40,6 +55,12 @@ pub fn start(verbose: u8, no_color: bool, json: bool) {
             drop(Redacted.write_all(format!("{panic}\n").as_bytes()));
         }
     }));
+}
+
+/// Shows how far a run has come until what it gives is dropped, if somebody looks on.
+#[must_use]
+pub fn show(progress: &Arc<Progress>) -> Option<Shown> {
+    WATCHED.load(Ordering::Relaxed).then(|| Shown::start(progress))
 }
 
 /// Tells one line. That nobody can be told changes nothing of what was done.
@@ -81,7 +102,7 @@ struct Redacted;
 
 impl Write for Redacted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        drop(io::stderr().write_all(redact(&String::from_utf8_lossy(bytes)).as_bytes()));
+        drop(lines::above(|| io::stderr().write_all(redact(&String::from_utf8_lossy(bytes)).as_bytes())));
         Ok(bytes.len())
     }
 
