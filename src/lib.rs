@@ -10,6 +10,7 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | [`figure`] | counts, sizes and spans of time as people read them |
 //! | [`redact`] | secrets, and what could steer a terminal, kept out of what is told |
 //! | [`schema`] | what a resource looks like, and the tables it becomes |
 //! | [`record`] | a body as a stream of record slices, hashed and not parsed |
@@ -40,6 +41,7 @@ pub mod decode;
 pub mod demo;
 pub mod diff;
 pub mod error;
+pub mod figure;
 pub mod lake;
 pub mod metrics;
 pub mod operate;

@@ -1,30 +1,34 @@
 //! Lines at the foot of a terminal, one a resource, that say how far a run has come.
 //!
 //! ```text
-//! accounts          1.21 MiB         4,000 records  unchanged
-//! deposits        123.40 MiB       412,345 records    12.30 MiB/s  42s left
+//! accounts            1.2 MiB       4,000 records  unchanged
+//! deposits          123.4 MiB     412,345 records    12.3 MiB/s  42 s left
 //! ```
 //!
 //! In: a run's progress. Out: nothing that stays. The lines are drawn now and then, below whatever else is told, and are gone
-//! when the run has ended, or the process.
+//! when the run has ended, or the process. The cursor stands below them, so that what is typed meanwhile leaves them as they are.
 
 use std::{
     collections::HashMap,
-    io,
+    io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::termios::tcgetwinsize;
 
-use crate::sync::{Glimpse, Progress, Stage, Step};
+use crate::{
+    figure,
+    sync::{Glimpse, Progress, Stage, Step},
+};
 
 /// Between two drawings. What is over before the first is not worth a line.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// A poll that slower than this, in bytes a second, is not on its way to an end that could be foretold.
-const RATE_MIN: f64 = 1.0;
+/// A rate is that of about so long.
+const RATE_OVER: Duration = Duration::from_secs(3);
+/// Of a terminal that does not say how large it is: columns and rows.
+const SIZE: (usize, usize) = (80, 24);
 
 /// What stands at the foot of the terminal. Whoever writes to the terminal holds it.
 static FOOT: Mutex<Option<Foot>> = Mutex::new(None);
@@ -35,9 +39,17 @@ pub struct Shown(());
 
 struct Foot {
     progress: Arc<Progress>,
-    lines: MultiProgress,
-    /// The line of each resource that has one.
-    bars: HashMap<String, ProgressBar>,
+    /// How fast each resource comes.
+    paces: HashMap<String, Pace>,
+    /// Lines that stand there.
+    drawn: usize,
+}
+
+/// How fast something grows, more by what was seen last than by what was seen before.
+struct Pace {
+    bytes: u64,
+    seen_at: Instant,
+    bytes_per_second: f64,
 }
 
 impl Shown {
@@ -45,7 +57,7 @@ impl Shown {
     #[must_use]
     pub(super) fn start(progress: &Arc<Progress>) -> Self {
         let progress = progress.clone();
-        *foot() = Some(Foot::new(progress.clone()));
+        *foot() = Some(Foot { progress: progress.clone(), paces: HashMap::new(), drawn: 0 });
         let draw = move || {
             loop {
                 thread::sleep(INTERVAL);
@@ -69,17 +81,15 @@ impl Drop for Shown {
 
 /// Takes the lines away that are shown, as before the process ends.
 pub fn hide() {
-    if let Some(foot) = foot().take() {
+    if let Some(mut foot) = foot().take() {
         foot.clear();
-        // Or else they would be drawn once more, one after the other, as they go.
-        foot.lines.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 
 /// Does something to the terminal where the lines are, which come again below it.
 pub(super) fn above<T>(write: impl FnOnce() -> T) -> T {
-    let foot = foot();
-    if let Some(foot) = &*foot {
+    let mut foot = foot();
+    if let Some(foot) = &mut *foot {
         foot.clear();
     }
     write()
@@ -90,39 +100,79 @@ fn foot() -> MutexGuard<'static, Option<Foot>> {
 }
 
 impl Foot {
-    fn new(progress: Arc<Progress>) -> Self {
-        Self { progress, lines: MultiProgress::new(), bars: HashMap::new() }
-    }
-
-    /// That a terminal has gone is no reason not to go on.
-    fn clear(&self) {
-        drop(self.lines.clear());
+    fn clear(&mut self) {
+        let text = self.redrawn(&[]);
+        write(&text);
     }
 
     fn draw(&mut self) {
+        let (columns, rows) = size();
+        let now = Instant::now();
         let mut glimpses = self.progress.glimpses();
         glimpses.retain(|glimpse| glimpse.step != Step::Waits);
-        // What does not fit is not drawn, from the bottom on.
-        let rows = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_row));
-        let is_crowded = glimpses.len() > rows;
-        for glimpse in glimpses {
-            if is_crowded && matches!(glimpse.step, Step::Ended(_)) {
-                if let Some(bar) = self.bars.remove(&glimpse.resource) {
-                    self.lines.remove(&bar);
-                }
-                continue;
-            }
-            let bar = self.bars.entry(glimpse.resource.clone()).or_insert_with(|| self.lines.add(line_of_text()));
-            bar.set_position(glimpse.bytes);
-            bar.set_message(text(&glimpse, bar.per_sec()));
+        // One row is the cursor's.
+        let room = rows.saturating_sub(1);
+        if glimpses.len() > room {
+            glimpses.retain(|glimpse| !matches!(glimpse.step, Step::Ended(_)));
+            glimpses.truncate(room);
+        }
+        let lines: Vec<String> = glimpses.iter().map(|glimpse| self.line(glimpse, columns, now)).collect();
+        let text = self.redrawn(&lines);
+        write(&text);
+    }
+
+    /// As much of a resource's line as fits without a line break of the terminal's own.
+    fn line(&mut self, glimpse: &Glimpse, columns: usize, now: Instant) -> String {
+        let new = || Pace { bytes: glimpse.bytes, seen_at: now, bytes_per_second: 0.0 };
+        let pace = self.paces.entry(glimpse.resource.clone()).or_insert_with(new);
+        pace.see(glimpse.bytes, now);
+        text(glimpse, pace.bytes_per_second).chars().take(columns.saturating_sub(1)).collect()
+    }
+
+    /// What puts these lines in the place of those that stand there, and of what was typed below them.
+    fn redrawn(&mut self, lines: &[String]) -> String {
+        let mut text = match self.drawn {
+            0 => String::new(),
+            drawn => format!("\r\x1b[{drawn}A\x1b[J"),
+        };
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.drawn = lines.len();
+        text
+    }
+}
+
+impl Pace {
+    fn see(&mut self, bytes: u64, now: Instant) {
+        let seconds = now.duration_since(self.seen_at).as_secs_f64();
+        let Some(more) = bytes.checked_sub(self.bytes) else {
+            // It has begun anew.
+            *self = Self { bytes, seen_at: now, bytes_per_second: 0.0 };
+            return;
+        };
+        if seconds > 0.0 {
+            let rate = more as f64 / seconds;
+            let weight =
+                if self.bytes_per_second > 0.0 { 1.0 - (-seconds / RATE_OVER.as_secs_f64()).exp() } else { 1.0 };
+            self.bytes_per_second += weight * (rate - self.bytes_per_second);
+            (self.bytes, self.seen_at) = (bytes, now);
         }
     }
 }
 
-/// A line with nothing but its text, as far as that fits.
-fn line_of_text() -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::no_length().with_style(style)
+/// In one piece, so that nothing flickers. That a terminal has gone is no reason not to go on.
+fn write(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+/// Columns and rows.
+fn size() -> (usize, usize) {
+    match tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => SIZE,
+    }
 }
 
 /// A resource's line: 80 columns are enough for a terabyte.
@@ -131,18 +181,17 @@ fn text(glimpse: &Glimpse, bytes_per_second: f64) -> String {
     let received = if *bytes == 0 && *records == 0 {
         String::new()
     } else {
-        let unit = if *records == 1 { "record " } else { "records" };
-        format!("{:>10}{:>14} {unit}", HumanBytes(*bytes).to_string(), HumanCount(*records).to_string())
+        format!("{:>11}{:>20}", figure::bytes(*bytes), figure::plural(*records, "record ", "records"))
     };
     let state = match step {
         Step::Waits => "waiting".to_owned(),
         Step::Begun(Stage::Settle) => "settling".to_owned(),
         Step::Begun(Stage::Poll) if received.is_empty() => "waiting for the API".to_owned(),
         Step::Begun(Stage::Poll) => {
-            let rate = format!("{}/s", HumanBytes(bytes_per_second as u64));
-            let rest = expected.filter(|_| bytes_per_second >= RATE_MIN).map(|whole| whole.saturating_sub(*bytes));
-            match rest.and_then(|rest| Duration::try_from_secs_f64(rest as f64 / bytes_per_second).ok()) {
-                Some(left) => format!("{rate:>12}  {:#} left", HumanDuration(left)),
+            let rate = format!("{}/s", figure::bytes(bytes_per_second as u64));
+            let rest = expected.map(|whole| whole.saturating_sub(*bytes));
+            match rest.and_then(|rest| left(rest, bytes_per_second)) {
+                Some(left) => format!("{rate:>12}  {left} left"),
                 None => format!("{rate:>12}"),
             }
         }
@@ -150,13 +199,25 @@ fn text(glimpse: &Glimpse, bytes_per_second: f64) -> String {
         Step::Begun(Stage::Project) => "projecting".to_owned(),
         Step::Ended(outcome) => outcome.to_string(),
     };
-    format!("{resource:<16}{received:<32}  {state}")
+    format!("{resource:<16}{received:<31}  {state}")
+}
+
+/// How long so many bytes take, in whole seconds; `None` if that cannot be foretold.
+fn left(bytes: u64, bytes_per_second: f64) -> Option<String> {
+    let seconds = Duration::try_from_secs_f64(bytes as f64 / bytes_per_second).ok()?.as_secs();
+    Some(if seconds == 0 {
+        "0 s".to_owned()
+    } else {
+        figure::span(i64::try_from(seconds).ok()?.checked_mul(1_000_000)?)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sync::ResourceOutcome;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn glimpse(step: Step, bytes: u64, expected: Option<u64>, records: u64) -> Glimpse {
         Glimpse { resource: "payment_routes".to_owned(), step, bytes, expected, records }
@@ -169,27 +230,50 @@ mod tests {
         let rows = [
             (glimpse(Step::Begun(Stage::Settle), 0, None, 0), 0.0, "settling"),
             (glimpse(poll, 0, None, 0), 0.0, "waiting for the API"),
-            (glimpse(poll, 900, None, 1), 900.0, "     900 B             1 record        900 B/s"),
-            (glimpse(poll, 1 << 29, whole, 1_234_567), 1e7, "512.00 MiB     1,234,567 records    9.54 MiB/s  54s left"),
-            (glimpse(poll, 1 << 29, whole, 1_234_567), 0.0, "512.00 MiB     1,234,567 records         0 B/s"),
-            (glimpse(poll, 1 << 30, whole, 2), 1e7, "  1.00 GiB             2 records    9.54 MiB/s  0s left"),
+            (glimpse(poll, 900, None, 1), 900.0, "900 bytes           1 record    900 bytes/s"),
+            (glimpse(poll, 1 << 29, whole, 1_234_567), 1e7, "512.0 MiB   1,234,567 records     9.5 MiB/s  53 s left"),
+            (glimpse(poll, 1 << 29, whole, 1_234_567), 0.0, "512.0 MiB   1,234,567 records     0 bytes/s"),
+            (glimpse(poll, 1 << 30, whole, 2), 1e7, "1.0 GiB           2 records     9.5 MiB/s  0 s left"),
             (
-                glimpse(poll, 1 << 40, Some(2 << 40), 1_234_567_890),
-                1e9,
-                "  1.00 TiB 1,234,567,890 records  953.67 MiB/s  18m left",
+                glimpse(poll, 1023 << 30, Some(9 << 40), 123_456_789),
+                1e8,
+                "1023.0 GiB 123,456,789 records    95.3 MiB/s  1 d left",
             ),
-            (glimpse(Step::Begun(Stage::Commit), 900, None, 2), 0.0, "     900 B             2 records  committing"),
+            (glimpse(Step::Begun(Stage::Commit), 900, None, 2), 0.0, "900 bytes           2 records  committing"),
             (
                 glimpse(Step::Ended(ResourceOutcome::Unchanged), 2, None, 0),
                 0.0,
-                "       2 B             0 records  unchanged",
+                "2 bytes           0 records  unchanged",
             ),
         ];
         for (glimpse, bytes_per_second, expected) in rows {
             let line = text(&glimpse, bytes_per_second);
             assert!(line.len() < 80, "{line}");
-            let (resource, rest) = line.split_at(16);
-            assert_eq!((resource, rest.trim_end()), ("payment_routes  ", expected), "{line}");
+            assert_eq!((&line[..16], line[16..].trim()), ("payment_routes  ", expected), "{line}");
         }
+        assert_eq!(left(u64::MAX, 0.5), None, "a time that no clock can tell");
+    }
+
+    #[test]
+    fn a_pace_follows_what_comes() {
+        let began = Instant::now();
+        let mut pace = Pace { bytes: 0, seen_at: began, bytes_per_second: 0.0 };
+        let mut see = |bytes, second| {
+            pace.see(bytes, began + second * SECOND);
+            pace.bytes_per_second.round()
+        };
+        assert_eq!((see(0, 1), see(1000, 2), see(2000, 3)), (0.0, 1000.0, 1000.0));
+        assert!((1100.0..1500.0).contains(&see(4000, 4)), "it does not leap");
+        assert!(see(4000, 30) < 1.0, "nor stay when nothing comes");
+        assert_eq!((see(10, 31), see(510, 32)), (0.0, 500.0), "another attempt begins anew");
+    }
+
+    #[test]
+    fn lines_take_the_place_of_those_before_them() {
+        let mut foot = Foot { progress: Arc::default(), paces: HashMap::new(), drawn: 0 };
+        let lines = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(foot.redrawn(&lines), "a\nb\n");
+        assert_eq!(foot.redrawn(&lines[1..]), "\r\x1b[2A\x1b[Jb\n");
+        assert_eq!((foot.redrawn(&[]), foot.redrawn(&[])), ("\r\x1b[1A\x1b[J".to_owned(), String::new()));
     }
 }

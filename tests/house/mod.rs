@@ -12,7 +12,7 @@ use source::{Source, Use};
 
 /// From the lowest up. Modules of one floor do not know each other.
 const FLOORS: [&[&str]; 9] = [
-    &["record", "redact", "schema"],
+    &["figure", "record", "redact", "schema"],
     &["catalog", "decode", "diff"],
     &["api", "lake"],
     &["config"],
@@ -28,7 +28,7 @@ const SANDBOX: &str = "sandbox";
 const SANDBOX_GUESTS: [&str; 3] = ["demo", "error", "main"];
 
 /// A dependency and the modules that may name it.
-const DOORS: [(&str, &[&str]); 8] = [
+const DOORS: [(&str, &[&str]); 7] = [
     ("reqwest", &["api", "lake"]),
     ("object_store", &["lake"]),
     ("parquet", &["lake"]),
@@ -36,7 +36,6 @@ const DOORS: [(&str, &[&str]); 8] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
-    ("indicatif", &["telemetry"]),
 ];
 
 /// Who may ask for the time and for random numbers: one file of `sync`, and modules that no run depends on.

@@ -36,6 +36,8 @@ pub struct Answer {
     pub framing: Framing,
     /// Holds the answer back until it is open.
     pub gate: Option<Gate>,
+    /// Between two pieces of the body.
+    pub pause: Duration,
 }
 
 /// What an answer waits for.
@@ -58,7 +60,14 @@ pub enum Framing {
 impl Answer {
     /// 200, with this body.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into(), framing: Framing::Length, gate: None }
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+            framing: Framing::Length,
+            gate: None,
+            pause: Duration::ZERO,
+        }
     }
 
     /// Another status, with the API's error envelope.
@@ -83,6 +92,11 @@ impl Answer {
         Self { gate: Some(gate.clone()), ..self }
     }
 
+    /// With a pause behind each 1000 bytes of the body.
+    pub fn slowly(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
     fn write(&self, stream: &mut TcpStream) -> std::io::Result<()> {
         let mut head = format!("HTTP/1.1 {} Scripted\r\nConnection: close\r\n", self.status);
         for (name, value) in &self.headers {
@@ -96,13 +110,18 @@ impl Answer {
         let framing =
             length.map_or("Transfer-Encoding: chunked".to_owned(), |length| format!("Content-Length: {length}"));
         stream.write_all(format!("{head}{framing}\r\n\r\n").as_bytes())?;
-        if length.is_some() {
+        if length.is_some() && self.pause.is_zero() {
             return stream.write_all(&self.body);
         }
-        for chunk in self.body.chunks(1000) {
-            write!(stream, "{:x}\r\n", chunk.len())?;
-            stream.write_all(chunk)?;
-            stream.write_all(b"\r\n")?;
+        for piece in self.body.chunks(1000) {
+            if length.is_some() {
+                stream.write_all(piece)?;
+            } else {
+                write!(stream, "{:x}\r\n", piece.len())?;
+                stream.write_all(piece)?;
+                stream.write_all(b"\r\n")?;
+            }
+            thread::sleep(self.pause);
         }
         if matches!(self.framing, Framing::Chunked) { stream.write_all(b"0\r\n\r\n") } else { Ok(()) }
     }

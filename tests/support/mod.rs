@@ -18,6 +18,7 @@ pub mod sandbox;
 pub mod service;
 pub mod strace;
 pub mod tables;
+pub mod terminal;
 pub mod tiny;
 pub mod tls;
 pub mod verified;

@@ -1,10 +1,12 @@
-//! Figures and texts as people read them.
+//! Sums, times and texts as people read them.
 
 use chrono::{DateTime, SecondsFormat};
 use maud::{Markup, html};
 
 use super::super::DAY;
+pub(super) use crate::figure::{bytes, count, plural, span as span_text};
 use crate::{
+    figure::grouped,
     reconcile::Sum,
     redact::{printable, redact},
 };
@@ -50,39 +52,9 @@ fn turns_text(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A name and its plural, as often as it is.
-pub(super) fn plural(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
-
-/// A number with its thousands set off.
-pub(super) fn count(number: u64) -> String {
-    grouped(&number.to_string())
-}
-
 /// A sum to its last digit, with its thousands set off.
 pub(super) fn amount(sum: Sum) -> String {
     grouped(&sum.to_string())
-}
-
-fn grouped(number: &str) -> String {
-    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("\u{2212}", digits));
-    let (integer, fraction) = digits.split_once('.').map_or((digits, None), |(integer, rest)| (integer, Some(rest)));
-    if !integer.bytes().all(|byte| byte.is_ascii_digit()) {
-        return number.to_owned();
-    }
-    let mut text = sign.to_owned();
-    for (place, digit) in integer.chars().enumerate() {
-        if place > 0 && (integer.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if let Some(fraction) = fraction {
-        text.push('.');
-        text.push_str(fraction);
-    }
-    text
 }
 
 /// A sum in a few characters, cut and not rounded, for charts: `12.3 M`.
@@ -106,18 +78,6 @@ pub(super) fn short(sum: Sum) -> String {
     text.replace('-', "\u{2212}")
 }
 
-/// Bytes in a few characters.
-pub(super) fn bytes(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match UNITS.iter().find(|(size, _)| bytes >= *size) {
-        Some((size, unit)) => {
-            let tenths = u128::from(bytes) * 10 / u128::from(*size);
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-        None => plural(bytes, "byte", "bytes"),
-    }
-}
-
 /// A day, given in days since 1970.
 pub(super) fn day(day: i64) -> String {
     let time = day.checked_mul(DAY).and_then(DateTime::from_timestamp_micros);
@@ -139,24 +99,6 @@ pub(super) fn moment(micros: i64) -> Markup {
 /// A span of time in microseconds, as fine as it matters, with what a machine reads.
 pub(super) fn span(micros: i64) -> Markup {
     html! { data value=(micros) { (span_text(micros)) } }
-}
-
-/// The same as plain text: days with hours, hours with minutes, minutes, seconds, or thousandths.
-pub(super) fn span_text(micros: i64) -> String {
-    const SECOND: i64 = 1_000_000;
-    const MINUTE: i64 = 60 * SECOND;
-    const HOUR: i64 = 60 * MINUTE;
-    let (sign, micros) = (if micros < 0 { "\u{2212}" } else { "" }, micros.saturating_abs());
-    let (unit, name, rest) = match micros {
-        DAY.. => (DAY, "d", Some((HOUR, "h"))),
-        HOUR.. => (HOUR, "h", Some((MINUTE, "min"))),
-        MINUTE.. => (MINUTE, "min", None),
-        SECOND.. => (SECOND, "s", None),
-        _ => (1000, "ms", None),
-    };
-    let rest = rest.map(|(next, name)| (micros % unit / next, name)).filter(|(count, _)| *count > 0);
-    let rest = rest.map_or_else(String::new, |(count, name)| format!(" {count} {name}"));
-    format!("{sign}{} {name}{rest}", micros / unit)
 }
 
 #[cfg(test)]
@@ -194,28 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn spans_times_and_sizes_are_told_as_finely_as_they_matter() {
-        let second = 1_000_000;
-        let rows = [
-            (0, "0 ms"),
-            (999_999, "999 ms"),
-            (59 * second, "59 s"),
-            (3599 * second, "59 min"),
-            (3600 * second, "1 h"),
-            (DAY - 1, "23 h 59 min"),
-            (DAY, "1 d"),
-            (-(DAY + DAY / 12), "\u{2212}1 d 2 h"),
-        ];
-        for (micros, told) in rows {
-            assert_eq!(span_text(micros), told, "{micros}");
-        }
+    fn times_are_told_to_the_minute_and_those_that_are_none_as_numbers() {
         assert_eq!((time(-1), day(-1)), ("1969-12-31 23:59".to_owned(), "1969-12-31".to_owned()));
         assert_eq!((time(i64::MAX), day(i64::MAX)), (i64::MAX.to_string(), i64::MAX.to_string()));
-        let sizes =
-            [(0, "0 bytes"), (1, "1 byte"), (1023, "1,023 bytes"), (1024, "1.0 KiB"), (u64::MAX, "16777215.9 TiB")];
-        for (size, told) in sizes {
-            assert_eq!(bytes(size), told);
-        }
     }
 
     #[test]
