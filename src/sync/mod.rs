@@ -105,11 +105,11 @@ async fn sync_into<S: Source>(
     source: &S,
 ) -> Report {
     let (began, started_at) = (Stopwatch::start(), ambient.now());
-    let sync = |resource| {
-        let progress = progress.of(resource);
+    let syncs = config.resources.iter().map(|resource| {
+        let progress = progress.of(&resource.name);
         ResourceSync { config, ambient, brake, progress, source, lake, resource }.run()
-    };
-    let syncs: Vec<_> = config.resources.iter().map(sync).collect();
+    });
+    let syncs: Vec<_> = syncs.collect();
     let resources = stream::iter(syncs).buffered(config.polls_at_once).collect().await;
     let traffic = lake.store().traffic();
     tracing::info!(requests = traffic.requests(), objects = traffic.objects_written(), "asked the store");

@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use super::{ResourceOutcome, Stage};
-use crate::{api::Received, schema::Resource};
+use crate::api::Received;
 
 /// The resources of one run, in the order of the settings.
 #[derive(Debug, Default)]
@@ -64,9 +64,9 @@ impl Progress {
     }
 
     /// Where the sync of a resource notes how far it has come.
-    pub(super) fn of(&self, resource: &Resource) -> Arc<ResourceProgress> {
+    pub(super) fn of(&self, resource: &str) -> Arc<ResourceProgress> {
         let progress = Arc::new(ResourceProgress {
-            resource: resource.name.clone(),
+            resource: resource.to_owned(),
             state: Mutex::new(State { step: Step::Waits, received: Received::default() }),
             records: AtomicU64::new(0),
         });
@@ -118,4 +118,34 @@ impl ResourceProgress {
 /// What a panic has left is as good as before: each note stands for itself.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glimpse_is_of_the_attempt_that_is_under_way() {
+        let progress = Progress::default();
+        let (trades, _) = (progress.of("trades"), progress.of("wallets"));
+        trades.begins_anew();
+        trades.begins(Stage::Poll);
+        let mut received = Received::default();
+        received.expected = Some(1000);
+        trades.receives(&received);
+        trades.has_read(7);
+        let glimpse = |resource: &str, step, expected, records| Glimpse {
+            resource: resource.to_owned(),
+            step,
+            bytes: 0,
+            expected,
+            records,
+        };
+        let waiting = glimpse("wallets", Step::Waits, None, 0);
+        assert_eq!(progress.glimpses(), [glimpse("trades", Step::Begun(Stage::Poll), Some(1000), 7), waiting.clone()]);
+        trades.begins_anew();
+        assert_eq!(progress.glimpses(), [glimpse("trades", Step::Begun(Stage::Settle), None, 0), waiting.clone()]);
+        trades.ends(ResourceOutcome::Failed);
+        assert_eq!(progress.glimpses(), [glimpse("trades", Step::Ended(ResourceOutcome::Failed), None, 0), waiting]);
+    }
 }

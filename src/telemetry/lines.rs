@@ -6,7 +6,8 @@
 //! ```
 //!
 //! In: a run's progress. Out: nothing that stays. The lines are drawn now and then, below whatever else is told, and are gone
-//! when the run has ended, or the process. The cursor stands below them, so that what is typed meanwhile leaves them as they are.
+//! when the run has ended, or the process. The cursor stands below them, so that a key that is echoed, as that of
+//! an interruption, does not run into them.
 
 use std::{
     collections::HashMap,

@@ -1,19 +1,22 @@
 //! How far a sync has come is seen in a terminal while it runs, and nowhere else; what is told beside it stands whole.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use serde_json::Value;
 
 use crate::support::{
     api::{Answer, Framing, ScriptedApi},
     lake::Lake,
-    program::Sync,
+    program::{Sync, program},
     terminal::Terminal,
 };
 
 const DEPOSITS: &str = "/api/v1/deposits";
 const WITHDRAWALS: &str = "/api/v1/withdrawals";
 const RECORDS: u64 = 3000;
+
+/// What an environment has more.
+type Variables = &'static [(&'static str, &'static str)];
 
 /// An API that takes some three seconds for deposits, of which it says how long the list is, and for withdrawals, of which it does
 /// not. Both are asked for at once.
@@ -28,8 +31,8 @@ fn slow_api() -> ScriptedApi {
 }
 
 /// A sync whose report is for people.
-fn sync(lake: &Lake, api: &ScriptedApi) -> std::process::Command {
-    let mut command = crate::support::program::program(lake.folder());
+fn sync(lake: &Lake, api: &ScriptedApi) -> Command {
+    let mut command = program(lake.folder());
     command.args(["sync", "--base-url", &api.url(), "--lake"]).arg(lake.path());
     command
 }
@@ -55,7 +58,9 @@ fn one_line_a_resource_is_followed_by_the_report_and_nothing_else() {
         }
         assert_eq!(lines.len(), 5, "{}", lines.join("\n"));
         let words: Vec<_> = of(&lines, "deposits")[0].split_whitespace().collect();
-        let [_, received, "KiB", records, "records", rate, "KiB/s", _, "s", "left"] = words[..] else { panic!("{words:?}") };
+        let [_, received, "KiB", records, "records", rate, "KiB/s", _, "s", "left"] = words[..] else {
+            panic!("{words:?}")
+        };
         assert!(received.parse::<f64>().unwrap() > 0.0 && rate.parse::<f64>().unwrap() > 0.0, "{words:?}");
         assert!((1..RECORDS).contains(&records.replace(',', "").parse().unwrap()), "{words:?}");
         assert!(
@@ -120,7 +125,7 @@ fn who_interrupts_it_has_a_clean_terminal() {
 
 #[test]
 fn nothing_is_shown_to_programs() {
-    let rows: [(&[(&str, &str)], &[&str], &str); 4] = [
+    let rows: [(Variables, &[&str], &str); 4] = [
         (&[("CI", "true")], &[], ""),
         (&[("TERM", "dumb")], &[], ""),
         (&[], &["--log-json"], ""),
@@ -141,7 +146,7 @@ fn nothing_is_shown_to_programs() {
 
 #[test]
 fn a_terminal_is_coloured_unless_it_is_asked_not_to_be() {
-    let rows: [(&[(&str, &str)], &str, bool); 5] = [
+    let rows: [(Variables, &str, bool); 5] = [
         (&[], "", true),
         (&[("NO_COLOR", "1")], "", false),
         (&[("CLICOLOR", "0")], "", false),

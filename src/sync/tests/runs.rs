@@ -117,11 +117,12 @@ pub(super) async fn run(stage: &Arc<Stage>, start: Start) -> bool {
     };
     let store = Store::new(Arc::new(SimulatedStore(process.clone())), "the simulated lake");
     let (ambient, brake, api) = (process.ambient(), Brake::default(), SimulatedApi(process.clone()));
+    let progress = Progress::default();
     let ending = tokio::select! {
         biased;
         () = process.crashed() => Ending::Crashed,
         () = killed => Ending::Crashed,
-        ended = sync::sync(&config, &ambient, &brake, &Progress::default(), &api, store) => match ended {
+        ended = sync::sync(&config, &ambient, &brake, &progress, &api, store) => match ended {
             Ok(report) => Ending::Reported(report),
             Err(error) => Ending::Failed { exit_code: error.kind().exit_code(), message: error.to_string() },
         },
