@@ -109,14 +109,8 @@ impl Foot {
     fn draw(&mut self) {
         let (columns, rows) = size();
         let now = Instant::now();
-        let mut glimpses = self.progress.glimpses();
-        glimpses.retain(|glimpse| glimpse.step != Step::Waits);
         // One row is the cursor's.
-        let room = rows.saturating_sub(1);
-        if glimpses.len() > room {
-            glimpses.retain(|glimpse| !matches!(glimpse.step, Step::Ended(_)));
-            glimpses.truncate(room);
-        }
+        let glimpses = fitting(self.progress.glimpses(), rows.saturating_sub(1));
         let lines: Vec<String> = glimpses.iter().map(|glimpse| self.line(glimpse, columns, now)).collect();
         let text = self.redrawn(&lines);
         write(&text);
@@ -174,6 +168,16 @@ fn size() -> (usize, usize) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
         _ => SIZE,
     }
+}
+
+/// Of the resources that have begun those for which there is room: what has ended goes first.
+fn fitting(mut glimpses: Vec<Glimpse>, room: usize) -> Vec<Glimpse> {
+    glimpses.retain(|glimpse| glimpse.step != Step::Waits);
+    if glimpses.len() > room {
+        glimpses.retain(|glimpse| !matches!(glimpse.step, Step::Ended(_)));
+        glimpses.truncate(room);
+    }
+    glimpses
 }
 
 /// A resource's line: 80 columns are enough for a terabyte.
@@ -253,6 +257,18 @@ mod tests {
             assert_eq!((&line[..16], line[16..].trim()), ("payment_routes  ", expected), "{line}");
         }
         assert_eq!(left(u64::MAX, 0.5), None, "a time that no clock can tell");
+    }
+
+    #[test]
+    fn what_is_under_way_is_shown_before_what_has_ended() {
+        let ended = Step::Ended(ResourceOutcome::Committed);
+        let steps = [ended, Step::Begun(Stage::Poll), Step::Begun(Stage::Commit), Step::Waits];
+        let shown = |room| {
+            let glimpses = fitting(steps.map(|step| glimpse(step, 0, None, 0)).to_vec(), room);
+            glimpses.iter().map(|glimpse| glimpse.step).collect::<Vec<_>>()
+        };
+        assert_eq!((shown(3), shown(2)), (steps[..3].to_vec(), steps[1..3].to_vec()));
+        assert_eq!((shown(1), shown(0)), (steps[1..2].to_vec(), Vec::new()));
     }
 
     #[test]

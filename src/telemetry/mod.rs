@@ -102,7 +102,9 @@ struct Redacted;
 
 impl Write for Redacted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        drop(lines::above(|| io::stderr().write_all(redact(&String::from_utf8_lossy(bytes)).as_bytes())));
+        let text = String::from_utf8_lossy(bytes);
+        let text = redact(&text);
+        drop(lines::above(|| io::stderr().write_all(text.as_bytes())));
         Ok(bytes.len())
     }
 
