@@ -392,3 +392,29 @@ impl ResourceReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_80_columns_and_tells_below_it_what_is_mostly_nothing() {
+        let mut odd = ResourceReport::new("payment_routes");
+        (odd.added, odd.changed, odd.removed, odd.unchanged) =
+            (1_234_567_890, 1_234_567_890, 1_234_567_890, 1_234_567_890);
+        (odd.head, odd.quarantined) = (1_234_567, 3);
+        let resources = vec![ResourceReport::new("trades"), odd];
+        let report = Report { started_at: DateTime::UNIX_EPOCH, resources, effort: Effort::default() };
+        let text = report.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines.iter().all(|line| line.len() < 80), "{text}");
+        let figures: Vec<_> = lines[2].split_whitespace().skip(2).collect();
+        assert_eq!(
+            figures,
+            ["1234567890", "1234567890", "1234567890", "1234567890", "1234567"],
+            "none runs into another"
+        );
+        assert_eq!(lines[3], "payment_routes: 3 do not fit the schema; in quarantine");
+    }
+}
