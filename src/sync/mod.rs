@@ -105,12 +105,16 @@ async fn sync_into<S: Source>(
     source: &S,
 ) -> Report {
     let (began, started_at) = (Stopwatch::start(), ambient.now());
-    let syncs = config.resources.iter().map(|resource| {
+    let syncs = config.resources.iter().enumerate().map(|(place, resource)| {
         let progress = progress.of(&resource.name);
-        ResourceSync { config, ambient, brake, progress, source, lake, resource }.run()
+        let sync = ResourceSync { config, ambient, brake, progress, source, lake, resource };
+        async move { (place, sync.run().await) }
     });
     let syncs: Vec<_> = syncs.collect();
-    let resources = stream::iter(syncs).buffered(config.polls_at_once).collect().await;
+    // One that has ended makes room, be there longer ones before it.
+    let mut ended: Vec<_> = stream::iter(syncs).buffer_unordered(config.polls_at_once).collect().await;
+    ended.sort_by_key(|(place, _)| *place);
+    let resources = ended.into_iter().map(|(_, report)| report).collect();
     let traffic = lake.store().traffic();
     tracing::info!(requests = traffic.requests(), objects = traffic.objects_written(), "asked the store");
     Report { started_at, resources, effort: Effort::new(began.elapsed(), traffic) }

@@ -18,7 +18,8 @@ use crate::support::{
     api::{Answer, Framing, Gate, ScriptedApi},
     duckdb::DuckDb,
     lake::{Lake, assert_untouched},
-    program::{KEY, SECRET, Sync, Synced, run},
+    program::{KEY, SECRET, Sync, Synced, end, run},
+    tables::Resource,
     tls::{TlsApi, fixture},
 };
 
@@ -367,4 +368,20 @@ fn a_server_that_says_nothing_is_no_api() {
     let synced = Sync::of(&lake, &url, "wallets").run();
     assert_eq!(synced.ended.code, Some(69), "{}", synced.ended.stderr);
     assert_eq!(synced.ended.stderr.matches("trying again").count(), 4, "{}", synced.ended.stderr);
+}
+
+#[test]
+fn a_list_that_is_slow_to_come_keeps_nothing_but_its_own_place() {
+    let (lake, api, gate) = (Lake::new(), ScriptedApi::without_records(), Gate::default());
+    api.answer("/api/v1/accounts", [Answer::ok("[]").behind(&gate)]);
+    let waiting = Sync::new(&lake, &api.url()).settings("requests_per_second = 1000.0\npolls_at_once = 2").spawn();
+    // All the others go by.
+    api.await_requests(Resource::all().len());
+    gate.open();
+    let synced = Synced::of(end(waiting));
+    assert_eq!(synced.ended.code, Some(0), "{}", synced.ended.stderr);
+    let lines: Vec<_> = synced.ended.stdout.lines().filter(|line| line.starts_with("{\"resource\"")).collect();
+    let told: Vec<_> = lines.iter().map(|line| line.split('"').nth(3).unwrap()).collect();
+    let named: Vec<_> = Resource::all().into_iter().map(|resource| resource.name).collect();
+    assert_eq!(told, named, "they are told in their order");
 }
