@@ -123,7 +123,7 @@ impl Object<'_> {
 }
 
 /// Ends the row groups of the object that holds most, once all hold too much, and of those that nothing has come for in a
-/// long time: what they hold would make the groups of others end before they are large.
+/// long time: a compressor for each column, which is not counted, is kept as long as a row group is open.
 fn keep_within_memory(objects: &mut [Object<'_>], now: usize) -> Result<(), ParquetError> {
     let is_idle = |object: &&mut Object<'_>| object.memory_bytes > 0 && now - object.written_at > IDLE_JOBS_MAX;
     objects.iter_mut().filter(is_idle).try_for_each(Object::flush)?;

@@ -86,6 +86,14 @@ impl Granularity {
     }
 }
 
+/// Whether a partition column has this name, in a lake of any granularity.
+#[must_use]
+pub fn is_partition_column(name: &str) -> bool {
+    [Granularity::Day, Granularity::Month, Granularity::Year]
+        .iter()
+        .any(|granularity| granularity.column() == Some(name))
+}
+
 impl fmt::Display for Granularity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

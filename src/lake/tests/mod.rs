@@ -2,7 +2,6 @@
 
 mod archive;
 mod claims;
-mod columns;
 mod conformance;
 mod faulty;
 mod model;
