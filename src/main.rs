@@ -3,7 +3,6 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
@@ -22,7 +21,7 @@ use lumetrade_export::{
     reconcile,
     redact::redact,
     replay, report, sandbox, status,
-    sync::{self, Ambient, Brake, Failure, PastRun, Report, Stopwatch},
+    sync::{Ambient, Brake, Failure, PastRun, Report, Stopwatch},
     telemetry, verify,
 };
 use rustix::{
@@ -125,10 +124,7 @@ async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> 
     let config = Config::load(args.flags(), environment)?;
     let mut witness = Witness::new(&config).await;
     let (started_at, began) = (ambient.now(), Stopwatch::start());
-    let progress = Arc::default();
-    let shown = telemetry::show(&progress);
-    let ended = sync::run(&config, ambient, &Brake::default(), &progress).await;
-    drop(shown);
+    let ended = operate::sync_shown(&config, ambient, &Brake::default()).await;
     // A webhook that is slow keeps nobody from the report.
     let told = ended.as_ref().map_or(Ok(()), |report| tell_report(report, args.json));
     witness.note(&config, PastRun::of(started_at, began, &ended), &ended).await;

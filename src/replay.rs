@@ -10,14 +10,14 @@ use std::{
 };
 
 use chrono::DateTime;
-use futures::{StreamExt, stream};
+use futures::stream;
 use serde::Serialize;
 
 use crate::{
     api::{Answer, ApiError, BodyStream, ListRequest, Source},
     config::{Config, Polling},
     error::Error,
-    lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Identity, Lake, LakeError, Log, Store},
+    lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Store},
     schema::{Column, HmacKey, Resource, Treatment, Type},
     sync::{self, Ambient, ByResource, Failure, Figures, OfResource},
 };
@@ -56,13 +56,14 @@ pub async fn run(config: &Config, from: &str, ambient: &Ambient) -> Result<Repor
     source.refuse_links().await?;
     let store = Store::open(&config.lake, &config.s3, true)?;
     store.refuse_links().await?;
-    let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
-    let lake = Lake::open_or_create(store, candidate).await?;
+    let lake = Lake::open_or_create(store, ambient.identity(config.granularity)).await?;
     let mut resources = Vec::new();
     for resource in &config.resources {
         let mut figures = Replayed::default();
-        let failure = Replay { config, source: &source, lake: &lake, resource }.run(&mut figures).await;
-        resources.push(OfResource { resource: resource.name.clone(), figures, failure: failure.err() });
+        let ended = Replay { config, source: &source, lake: &lake, resource }.run(&mut figures).await;
+        let state = "what was replayed is in the lake; another replay goes on there";
+        let failure = ended.unwrap_or_else(|error| Some(Failure::of(&error, state.to_owned())));
+        resources.push(OfResource { resource: resource.name.clone(), figures, failure });
     }
     Ok(ByResource(resources))
 }
@@ -76,17 +77,16 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    async fn run(&self, replayed: &mut Replayed) -> Result<(), Failure> {
-        let failure = |error: &Error| {
-            Failure::of(error, "what was replayed is in the lake; another replay goes on there".to_owned())
-        };
-        let (archive, polls) = self.polls().await.map_err(|error| failure(&error))?;
+    /// What was replayed, as far as it went. A sync that failed says so itself.
+    async fn run(&self, replayed: &mut Replayed) -> Result<Option<Failure>, Error> {
+        let archive = Archive::new(self.source, self.resource, &self.config.spool);
+        let polls = archive.polls().await?;
         replayed.polls = polls.len() as u64;
         replayed.refused = polls.iter().filter(|poll| poll.refused.is_some()).count() as u64;
-        let head = self.head(&polls).await.map_err(|error| failure(&error))?;
+        let head = self.head(&polls).await?;
         replayed.head = head.seq;
         for poll in polls.iter().filter(|poll| poll.refused.is_none() && is_behind(&head, poll)) {
-            let report = self.replay(&archive, poll).await.map_err(|error| failure(&error))?;
+            let report = self.replay(&archive, poll).await?;
             let Some(resource) = report.resources.into_iter().next() else { continue };
             replayed.replayed += 1;
             replayed.commits += resource.commits.len() as u64;
@@ -94,17 +94,11 @@ impl Replay<'_> {
             replayed.changed += resource.changed;
             replayed.removed += resource.removed;
             replayed.head = resource.head;
-            if let Some(failure) = resource.failure {
-                return Err(failure);
+            if resource.failure.is_some() {
+                return Ok(resource.failure);
             }
         }
-        Ok(())
-    }
-
-    async fn polls(&self) -> Result<(Archive<'_>, Vec<ArchivedPoll>), Error> {
-        let archive = Archive::new(self.source, self.resource, &self.config.spool);
-        let polls = archive.polls().await?;
-        Ok((archive, polls))
+        Ok(None)
     }
 
     /// The last commit, which must be of one of these polls.
@@ -175,10 +169,9 @@ struct Archived<'p> {
     singles: HashMap<&'p str, Option<&'p str>>,
 }
 
-impl Archived<'_> {
-    fn missing(&self, reason: String) -> ApiError {
-        ApiError::Interrupted { url: self.body.key().to_owned(), reason }
-    }
+/// What the archive does not have, or cannot give.
+fn missing(key: &str, reason: impl ToString) -> ApiError {
+    ApiError::Interrupted { url: key.to_owned(), reason: reason.to_string() }
 }
 
 impl Source for Archived<'_> {
@@ -187,18 +180,16 @@ impl Source for Archived<'_> {
     }
 
     async fn poll(&self, _: &Resource, _: &ListRequest) -> Result<Answer, ApiError> {
-        let chunks = self.body.chunks().map_err(|error| self.missing(error.to_string()))?;
-        let url = self.body.key().to_owned();
-        let chunks = chunks.map(move |chunk| {
-            chunk.map_err(|error| ApiError::Interrupted { url: url.clone(), reason: error.to_string() })
-        });
-        Ok(Answer::Body(BodyStream::new(self.poll.etag.clone(), stream::iter(chunks).boxed())))
+        let key = self.body.key().to_owned();
+        let chunks = self.body.chunks().map_err(|error| missing(&key, error))?;
+        let chunks = chunks.map(move |chunk| chunk.map_err(|error| missing(&key, error)));
+        Ok(Answer::Body(BodyStream::new(self.poll.etag.clone(), stream::iter(chunks))))
     }
 
     async fn single(&self, _: &Resource, key: &str) -> Result<Option<Vec<u8>>, ApiError> {
         match self.singles.get(key) {
             Some(text) => Ok(text.map(|text| text.as_bytes().to_vec())),
-            None => Err(self.missing(format!("`{key}` was not asked for by itself"))),
+            None => Err(missing(self.body.key(), format!("`{key}` was not asked for by itself"))),
         }
     }
 }

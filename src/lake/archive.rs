@@ -202,16 +202,14 @@ impl<'a> Archive<'a> {
         let told = serde_json::to_vec(&poll).map_err(|error| LakeError::spool(&error))?;
         let length = u32::try_from(told.len()).map_err(|error| LakeError::spool(&error))?;
         let frame = [&SKIPPED[..], &length.to_le_bytes(), &told].concat();
-        let frame = Bytes::from(frame);
-        let whole = || io::Cursor::new(frame.clone()).chain(content.clone());
-        let whole_size = FRAME_START as u64 + u64::from(length) + size;
+        let whole_size = frame.len() as u64 + size;
         for part in (0..whole_size.div_ceil(PART_BYTES)).rev() {
             let start = part * PART_BYTES;
             let part_size = PART_BYTES.min(whole_size - start);
-            let mut content = whole();
+            let in_frame = &frame[frame.len().min(start as usize)..];
+            let behind = content.clone().skip(start.saturating_sub(frame.len() as u64));
             let key = layout::archived(&self.resource.name, &poll.poll_id, part);
-            io::copy(&mut content.by_ref().take(start), &mut io::sink()).map_err(|error| LakeError::spool(&error))?;
-            let held = self.store.hold(&key, content.take(part_size), part_size).await?;
+            let held = self.store.hold(&key, in_frame.chain(behind).take(part_size), part_size).await?;
             if let Creation::Theirs(_) = self.store.create(&key, &held.bytes).await? {
                 return Err(LakeError::damaged(&key, "is there already, with something else in it"));
             }

@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 pub use self::{
     endpoint::Endpoint,
     family::{FAMILIES, Family, Kind},
+    otlp::{attribute, envelope},
 };
 use self::{
     family::{

@@ -17,21 +17,30 @@ const CUMULATIVE: u32 = 2;
 /// What is sent to `/v1/metrics`.
 pub(super) fn request(samples: &Samples, now: i64) -> Value {
     let metrics: Vec<_> = FAMILIES.iter().filter_map(|family| metric(samples, family, now)).collect();
-    let version = env!("CARGO_PKG_VERSION");
-    json!({ "resourceMetrics": [{
-        "resource": { "attributes": [
-            { "key": "service.name", "value": { "stringValue": "lumetrade-export" } },
-            { "key": "service.version", "value": { "stringValue": version } },
-        ] },
-        "scopeMetrics": [{ "scope": { "name": "lumetrade-export", "version": version }, "metrics": metrics }],
+    envelope(["resourceMetrics", "scopeMetrics", "metrics"], metrics)
+}
+
+/// A request with these metrics or spans of this program. Given are the names of their lists, the outermost first.
+#[must_use]
+pub fn envelope([resources, scopes, list]: [&str; 3], values: Vec<Value>) -> Value {
+    let (name, version) = ("lumetrade-export", env!("CARGO_PKG_VERSION"));
+    json!({ resources: [{
+        "resource": { "attributes": [attribute("service.name", name), attribute("service.version", version)] },
+        scopes: [{ "scope": { "name": name, "version": version }, list: values }],
     }] })
+}
+
+/// An attribute that is a text.
+#[must_use]
+pub fn attribute(name: &str, value: &str) -> Value {
+    json!({ "key": name, "value": { "stringValue": value } })
 }
 
 fn metric(samples: &Samples, family: &Family, now: i64) -> Option<Value> {
     let time = now.to_string();
     let point = |labels: &[(String, String)], values: Value| {
-        let attribute = |(name, value): &(String, String)| json!({ "key": name, "value": { "stringValue": value } });
-        let mut point = json!({ "timeUnixNano": time, "attributes": labels.iter().map(attribute).collect::<Vec<_>>() });
+        let attributes: Vec<_> = labels.iter().map(|(name, value)| attribute(name, value)).collect();
+        let mut point = json!({ "timeUnixNano": time, "attributes": attributes });
         if let (Some(point), Value::Object(values)) = (point.as_object_mut(), values) {
             point.extend(values);
         }

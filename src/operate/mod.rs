@@ -33,6 +33,17 @@ use crate::{
     telemetry,
 };
 
+/// Syncs once, and shows meanwhile how far that has come, if somebody looks on.
+///
+/// # Errors
+///
+/// As [`sync::run`].
+pub async fn sync_shown(config: &Config, ambient: &Ambient, brake: &Brake) -> Result<Report, Error> {
+    let progress = Arc::default();
+    let _shown = telemetry::show(&progress);
+    sync::run(config, ambient, brake, &progress).await
+}
+
 /// Syncs at once and then every `period` until it is asked to stop, and gives the exit code that it was asked to stop with.
 /// Settings come from `load`, at the start and whenever they are to be read again; what comes of each run goes to `tell`.
 ///
@@ -135,10 +146,7 @@ where
 {
     async fn run(&mut self, brake: &Brake) -> Result<Outcome, Error> {
         let (started_at, began) = (self.ambient.now(), Stopwatch::start());
-        let progress = Arc::default();
-        let shown = telemetry::show(&progress);
-        let ended = sync::run(&self.config, self.ambient, brake, &progress).await;
-        drop(shown);
+        let ended = sync_shown(&self.config, self.ambient, brake).await;
         if std::mem::take(&mut self.is_first)
             && let Err(error) = &ended
             && error.kind() == Kind::Settings

@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::{
     error::Error,
+    metrics::{attribute, envelope},
     sync::{PastRun, Report, ResourceReport},
 };
 
@@ -34,21 +35,12 @@ pub(super) fn request(lake: &str, run: &PastRun, ended: &Result<Report, Error>) 
         Ok(_) => Some(format!("exit code {}", run.exit_code)),
         Err(error) => Some(error.to_string()),
     };
-    let attributes = vec![number("lumetrade.exit_code", run.exit_code.into()), text("lumetrade.lake", lake)];
+    let attributes = vec![number("lumetrade.exit_code", run.exit_code.into()), attribute("lumetrade.lake", lake)];
     let mut spans = vec![trace.span("", "sync", run.started_at, took, attributes, failure.as_deref())];
     for resource in ended.iter().flat_map(|report| &report.resources) {
         trace.add_resource(resource, &mut spans);
     }
-    let version = env!("CARGO_PKG_VERSION");
-    let request = json!({ "resourceSpans": [{
-        "resource": { "attributes": [text("service.name", "lumetrade-export"), text("service.version", version)] },
-        "scopeSpans": [{ "scope": { "name": "lumetrade-export", "version": version }, "spans": spans }],
-    }] });
-    request.to_string()
-}
-
-fn text(name: &str, value: &str) -> Value {
-    json!({ "key": name, "value": { "stringValue": value } })
+    envelope(["resourceSpans", "scopeSpans", "spans"], spans).to_string()
 }
 
 fn number(name: &str, value: u64) -> Value {
@@ -65,8 +57,8 @@ impl Trace {
         let Some(started_at) = resource.started_at else { return };
         let name = &resource.resource;
         let attributes = vec![
-            text("lumetrade.resource", name),
-            text("lumetrade.outcome", &resource.outcome.to_string()),
+            attribute("lumetrade.resource", name),
+            attribute("lumetrade.outcome", &resource.outcome.to_string()),
             number("lumetrade.added", resource.added),
             number("lumetrade.changed", resource.changed),
             number("lumetrade.removed", resource.removed),

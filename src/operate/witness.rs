@@ -54,11 +54,12 @@ impl Witness {
         {
             tracing::warn!(%error, "the run cannot be kept in the history");
         }
-        if self.tell(config, &run).await {
-            self.before = Some(run.clone());
-        }
+        let is_told = self.tell(config, &run).await;
         self.publish(config);
         self.export(config, &run, ended).await;
+        if is_told {
+            self.before = Some(run);
+        }
     }
 
     /// Takes note of when the next run is due, and how many were left out before it.

@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep_until};
 
-use crate::lake::{
-    Head,
-    defect::{Defect, has},
+use crate::{
+    lake::{
+        Head, Identity,
+        defect::{Defect, has},
+    },
+    schema::Granularity,
 };
 
 /// A clock and a source of random numbers.
@@ -83,6 +86,12 @@ impl Ambient {
     #[must_use]
     pub fn random(&self) -> u128 {
         (self.random)()
+    }
+
+    /// Who a lake is that is made now.
+    #[must_use]
+    pub fn identity(&self, granularity: Granularity) -> Identity {
+        Identity::new(self.random(), self.random() as u64, self.now(), granularity)
     }
 
     /// Begins a poll that follows `head`. Its time is later than the head's even if the clock was set back, so that

@@ -52,8 +52,8 @@ use crate::{
     diff::{Census, Conclusion, Filed, Known, KnownRecord, Limits},
     error::Error,
     lake::{
-        self, Archive, ArchivedPoll, Drafts, Effect, Head, Identity, Lake, LakeError, Log, Outcome, PollFacts,
-        Projection, Quarantine, Recorded, Recording, SingleRead, Store, Twins,
+        self, Archive, ArchivedPoll, Drafts, Effect, Head, Lake, LakeError, Log, Outcome, PollFacts, Projection,
+        Quarantine, Recorded, Recording, SingleRead, Store, Twins,
         defect::{Defect, has},
     },
     schema::{Resource, Treatment},
@@ -121,7 +121,7 @@ async fn sync_into<S: Source>(
 }
 
 async fn open_lake(config: &Config, ambient: &Ambient, store: Store) -> Result<Lake, Error> {
-    let candidate = Identity::new(ambient.random(), ambient.random() as u64, ambient.now(), config.granularity);
+    let candidate = ambient.identity(config.granularity);
     store.tidy(ambient.now() - ABANDONED_AFTER).await?;
     Ok(Lake::open_or_create(store, candidate).await?)
 }

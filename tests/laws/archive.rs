@@ -6,7 +6,10 @@ use std::{fs, thread, time::Duration};
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::verify::flip;
+use super::{
+    reserved::{PAGED, QUICK, WINDOWED},
+    verify::flip,
+};
 use crate::support::{
     api::ScriptedApi,
     lake::{Lake, assert_untouched},
@@ -16,14 +19,12 @@ use crate::support::{
     sandbox::Sandbox,
 };
 
-const ARCHIVED: &str = "raw_archive = true\nrequests_per_second = 1000.0\n";
-const WINDOWED: &str = "incremental = \"window\"\nlookback = \"1d\"\nfull_poll_every = \"365d\"\n";
-const PAGED: &str = "pagination = \"page\"\npage_size = 30\n";
+const ARCHIVED: &str = "raw_archive = true\n";
 /// Kills that meet a replay alive.
 const KILLS: u32 = 20;
 
 fn sync(lake: &Lake, sandbox: &Sandbox, settings: &str) -> Sync {
-    Sync::new(lake, &sandbox.url()).settings(&format!("{ARCHIVED}{settings}"))
+    Sync::new(lake, &sandbox.url()).settings(&format!("{ARCHIVED}{QUICK}{settings}"))
 }
 
 fn figures(lines: &[Value], name: &str) -> u64 {

@@ -12,9 +12,9 @@ use crate::support::{
     verified::assert_verified,
 };
 
-const QUICK: &str = "requests_per_second = 1000.0\n";
-const PAGED: &str = "pagination = \"page\"\npage_size = 30\n";
-const WINDOWED: &str = "incremental = \"window\"\nlookback = \"1d\"\nfull_poll_every = \"365d\"\n";
+pub(super) const QUICK: &str = "requests_per_second = 1000.0\n";
+pub(super) const PAGED: &str = "pagination = \"page\"\npage_size = 30\n";
+pub(super) const WINDOWED: &str = "incremental = \"window\"\nlookback = \"1d\"\nfull_poll_every = \"365d\"\n";
 
 struct World {
     lake: Lake,
