@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::{
@@ -9,7 +10,7 @@ use clap_mangen::{
     roff::{Roff, roman},
 };
 
-use crate::config::Flags;
+use crate::{config::Flags, sync::Wanted};
 
 /// What the program is called.
 const PROGRAM: &str = "lumetrade-export";
@@ -39,6 +40,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Poll the API and commit to the lake what is new, changed or gone
     Sync(SyncArgs),
+    /// Bring in records of a range of dates, or from files, after a look at what that changes
+    Backfill(BackfillArgs),
     /// Try the settings, the credentials, the clock and the lake, and say what would keep a sync from working
     Check(CheckArgs),
     /// Show how far each resource has come, from the lake alone
@@ -85,6 +88,42 @@ pub struct SyncArgs {
     #[arg(long, value_name = "PERIOD", value_parser = period)]
     pub every: Option<Duration>,
     /// Print the report as JSON, one line a resource and one for the run
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `backfill`. A plan is made for one resource.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[arg(long, value_name = "URL", help = "Where the API is [default: https://api.lumetrade.com]")]
+    base_url: Option<String>,
+    /// The resource
+    #[arg(long, value_name = "NAME")]
+    resource: String,
+    /// Only what happened on this day (UTC) or later, as 2026-01-31
+    #[arg(long, value_name = "DATE")]
+    from: Option<NaiveDate>,
+    /// Only what happened on this day (UTC) or before
+    #[arg(long, value_name = "DATE")]
+    to: Option<NaiveDate>,
+    /// Read these files instead of the API's list: JSON arrays, plain or compressed by gzip or zstd, all of the same moment
+    #[arg(long = "input", value_name = "FILE", num_args = 1..)]
+    inputs: Vec<PathBuf>,
+    /// That moment, as 2026-01-31T12:00:00Z; files of `raw/` say it themselves
+    #[arg(long, value_name = "TIME", requires = "inputs")]
+    observed_at: Option<DateTime<Utc>>,
+    /// Print what would be committed, with the hash of this plan, and write nothing
+    #[arg(long, conflicts_with = "plan", required_unless_present = "plan")]
+    dry_run: bool,
+    /// Commit what --dry-run has printed, or the rest of it after an interruption, if it is still the same
+    #[arg(long, value_name = "HASH")]
+    plan: Option<String>,
+    /// Take whatever the API no longer lists for removed, however much it is
+    #[arg(long, conflicts_with = "inputs")]
+    accept_removals: bool,
+    /// Print the plan as JSON, one line a partition, one a sampled value and one for the whole
     #[arg(long)]
     pub json: bool,
 }
@@ -315,6 +354,26 @@ impl SyncArgs {
     #[must_use]
     pub fn flags(&self) -> Flags {
         Flags { base_url: self.base_url.clone(), accept_removals: self.accept_removals, ..self.settings.flags() }
+    }
+}
+
+impl BackfillArgs {
+    /// What the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        Flags {
+            base_url: self.base_url.clone(),
+            resources: vec![self.resource.clone()],
+            accept_removals: self.accept_removals,
+            ..self.place.flags()
+        }
+    }
+
+    /// What is to be brought in.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let Self { from, to, observed_at, .. } = *self;
+        Wanted { from, to, observed_at, inputs: self.inputs.clone(), plan: self.plan.clone() }
     }
 }
 

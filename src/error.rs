@@ -1,6 +1,6 @@
 //! Every failure, and what the operator should do about it.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use thiserror::Error;
 
@@ -73,6 +73,22 @@ pub enum Error {
         resource: String,
         /// Polls made.
         attempts: u32,
+    },
+    /// A file that a backfill is to take in cannot be used.
+    #[error("{path}: {problem}")]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// What a backfill would do is not what was reviewed.
+    #[error("plan {reviewed} is stale: what there is to be done now is plan {plan}; nothing was committed")]
+    StalePlan {
+        /// The plan that was reviewed.
+        reviewed: String,
+        /// What there is to be done.
+        plan: String,
     },
     /// The books cannot be reckoned.
     #[error("there are no books without {resource}: {problem}")]
@@ -196,7 +212,7 @@ impl Error {
             Error::Lake(error) => lake_kind(error),
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
             Error::Duplicate { .. } | Error::Single { .. } => Kind::Data,
-            Error::Guard(_) | Error::Unfit { .. } => Kind::Data,
+            Error::Guard(_) | Error::Unfit { .. } | Error::Input { .. } | Error::StalePlan { .. } => Kind::Data,
             Error::Outrun { .. } => Kind::Outrun,
             Error::Sandbox(_) | Error::Output(_) | Error::Start(_) => Kind::Store,
             Error::Bug(_) => Kind::Bug,
@@ -232,6 +248,9 @@ impl Error {
                 Some("check the folder's owner and mode, or for S3 the credentials in AWS_… and what they may do")
             }
             Error::Lake(LakeError::Contract { .. }) => Some("keep the lake in another store; nothing was committed"),
+            Error::StalePlan { .. } => {
+                Some("the API's answer or the lake has changed since; look at it again with --dry-run")
+            }
             Error::DemoLake { .. } => Some("name a new folder, or none"),
             _ => None,
         }

@@ -9,8 +9,8 @@ use std::{
 use lumetrade_export::{
     check,
     cli::{
-        CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, ReplayArgs, ReportArgs, SandboxArgs,
-        StatusArgs, SyncArgs, VerifyArgs,
+        BackfillArgs, CheckArgs, Cli, Command, CompactArgs, Database, DdlArgs, ReconcileArgs, ReplayArgs, ReportArgs,
+        SandboxArgs, StatusArgs, SyncArgs, VerifyArgs,
     },
     compact,
     config::{Config, Environment},
@@ -21,7 +21,7 @@ use lumetrade_export::{
     reconcile,
     redact::redact,
     replay, report, sandbox, status,
-    sync::{Ambient, Brake, Failure, PastRun, Report, Stopwatch},
+    sync::{self, Ambient, Brake, Failure, PastRun, Report, Stopwatch},
     telemetry, verify,
 };
 use rustix::{
@@ -106,6 +106,7 @@ async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u
             Some(period) => sync_every(period, &args, &environment, &ambient, &requests).await,
             None => sync(&args, &environment, &ambient).await,
         },
+        Command::Backfill(args) => backfill(&args, &environment, &ambient).await,
         Command::Check(args) => check(&args, &environment, &ambient).await,
         Command::Status(args) => status(&args, &environment).await,
         Command::Verify(args) => verify(&args, &environment, &ambient).await,
@@ -161,6 +162,13 @@ fn tell_report(report: &Report, json: bool) -> Result<(), Error> {
         if json { report.to_json_lines().map_err(|error| Error::Bug(error.to_string()))? } else { report.to_string() };
     tell_failures(report.failures());
     print(&text)
+}
+
+async fn backfill(args: &BackfillArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
+    let config = Config::load(args.flags(), environment)?;
+    let plan = sync::backfill(&config, &args.wanted(), ambient).await?;
+    print(&if args.json { plan.to_json_lines()? } else { plan.to_string() })?;
+    Ok(0)
 }
 
 async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {

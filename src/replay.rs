@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Polling},
     error::Error,
     lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Store},
-    schema::{Column, HmacKey, Resource, Treatment, Type},
+    schema::Resource,
     sync::{self, Ambient, ByResource, Failure, Figures, OfResource},
 };
 
@@ -119,7 +119,7 @@ impl Replay<'_> {
         let ambient = Ambient::of_poll(&poll.poll_id, poll.observed_at);
         let ambient = ambient.ok_or_else(|| damaged("no poll has this name and time".to_owned()))?;
         let mut resource = self.resource.clone();
-        take_treatments(&mut resource.columns, "", poll);
+        poll.take_treatments(&mut resource.columns);
         let mut config = self.config.clone();
         // As it was then.
         let polling = Polling { page_size: poll.page_size, ..Polling::default() };
@@ -144,21 +144,6 @@ fn is_behind(head: &Head, poll: &ArchivedPoll) -> bool {
     let is_in =
         |cursor: &Cursor| poll.observed_at < cursor.observed_at || (poll.poll_id == cursor.poll_id && cursor.complete);
     !head.cursor.as_ref().is_some_and(is_in)
-}
-
-/// Takes over what was done with personal data before it came to the archive: it cannot be undone, and must not be done twice.
-fn take_treatments(columns: &mut [Column], prefix: &str, poll: &ArchivedPoll) {
-    for Column { name, kind, personal, .. } in columns {
-        let name = format!("{prefix}{name}");
-        match (kind, poll.treated.get(&name)) {
-            (Type::List(list), _) => take_treatments(&mut list.columns, &format!("{name}."), poll),
-            (_, Some(treated)) => {
-                let key = treated.strip_prefix("hmac:").map(HmacKey::applied);
-                *personal = Some(key.map_or(Treatment::Drop, Treatment::Hmac));
-            }
-            (_, None) => {}
-        }
-    }
 }
 
 /// Answers one poll as it was answered before.

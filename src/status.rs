@@ -56,7 +56,9 @@ pub fn table(statuses: &[ResourceStatus]) -> String {
         line([
             &status.resource,
             &status.head.to_string(),
-            &cursor.map_or("never".to_owned(), |cursor| readable_time(cursor.observed_at)),
+            &cursor
+                .and_then(crate::lake::Cursor::synced)
+                .map_or("never".to_owned(), |cursor| readable_time(cursor.observed_at)),
             &figure(|cursor| cursor.known),
             &figure(|cursor| cursor.open),
             &cursor.and_then(|cursor| cursor.newest_event_time).map_or("-".to_owned(), readable_time),

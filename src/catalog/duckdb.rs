@@ -30,7 +30,7 @@ const VALIDITY: [(&str, &str); 3] = [
 ];
 
 /// Columns of `syncs`: where each stands in the footer, its type, and what it means.
-const SYNCS: [(&str, &str, &str, &str); 15] = [
+const SYNCS: [(&str, &str, &str, &str); 16] = [
     ("resource", "$.resource", "VARCHAR", "The resource."),
     ("seq", "$.seq", "BIGINT", "Number of the commit, per resource and without gaps."),
     ("kind", "$.kind", "VARCHAR", "changes, removals, or void: a number that a sync claimed and did not use."),
@@ -39,10 +39,11 @@ const SYNCS: [(&str, &str, &str, &str); 15] = [
     ("observed_at", "$.cursor.observed_at", "TIMESTAMP", "When the poll began."),
     ("complete", "$.cursor.complete", "BOOLEAN", "Whether this is the poll's last commit."),
     ("body_bytes", "$.cursor.body_bytes", "BIGINT", "Length of the body that was polled."),
-    ("known", "$.cursor.known", "BIGINT", "Records that the API listed."),
+    ("known", "$.cursor.known", "BIGINT", "Records that had not gone."),
     ("open", "$.cursor.open", "BIGINT", "Of these, the ones that are expected to change."),
     ("newest_event_time", "$.cursor.newest_event_time", "TIMESTAMP", "Newest event time seen in any record."),
     ("full_poll_at", "$.cursor.full_poll_at", "TIMESTAMP", "When the last poll of the whole list began."),
+    ("plan", "$.cursor.backfill.plan", "VARCHAR", "The plan of the backfill that they are of; null for a sync."),
     ("schema", "$.schema", "VARCHAR", "Fingerprint of the schema."),
     ("parent", "$.parent", "VARCHAR", "SHA-256 of the commit before."),
     ("lake", "$.lake", "VARCHAR", "Identity of the lake."),

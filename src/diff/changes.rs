@@ -3,7 +3,11 @@
 //! In: the element hash of every record, in order, and key and digest of those that were decoded. Out: a verdict on each, at
 //! once or after a look at everything known; then what is missing, and the records as they are known after the poll.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    path::Path,
+};
 
 use thiserror::Error;
 
@@ -45,7 +49,8 @@ pub enum Verdict {
     Added(Filed),
     /// Known with another value.
     Changed(Filed),
-    /// Known with another value that is newer: the server that has answered is behind. What is known stays.
+    /// Known with another value that is newer: the server that has answered is behind, or an input is older than what is
+    /// known. What is known stays.
     Stale,
     /// It takes a look at everything known to tell: [`Diff::place`] will.
     Waits,
@@ -145,6 +150,8 @@ pub struct Diff {
     rejected: HashMap<u128, u64>,
     /// Keys of records that are listed in an older version than is known, with its digest.
     stale: HashMap<u128, u64>,
+    /// Where the body is an input: the keys of which a newer input is known.
+    input: Option<HashSet<u128>>,
     tally: Tally,
 }
 
@@ -154,7 +161,7 @@ pub struct Conclusion {
     /// What was found; `removed` counts what is missing.
     pub tally: Tally,
     /// Records listed by the API before this poll.
-    pub present_before: u64,
+    pub listed_before: u64,
     /// The missing records as they were known.
     pub missing: Vec<KnownRecord>,
     known: Known,
@@ -179,9 +186,17 @@ impl Diff {
             unplaced: Unplaced::new(folder),
             rejected: HashMap::new(),
             stale: HashMap::new(),
+            input: None,
             tally: Tally::default(),
             known,
         }
+    }
+
+    /// The diff of an input instead of the API's list. It adds what the API has never listed and nothing else: what that lists
+    /// or has dropped, and what is `newer`, by the hashes of keys, stays as it is known.
+    #[must_use]
+    pub fn of_input(self, newer: HashSet<u128>) -> Self {
+        Self { input: Some(newer), ..self }
     }
 
     /// Whether these bytes are those of a known record that the body has not listed yet. If so the record is unchanged and
@@ -400,8 +415,17 @@ impl Diff {
     ) -> io::Result<Verdict> {
         let Sighting { element, digest, last_change, open, .. } = sighting;
         self.listed.insert(position);
-        let is_stale = record.digest != digest && !record.removed && is_older(last_change, record.last_change);
-        let seen = KnownRecord { element, digest, last_change, open, removed: false, ..*record };
+        let is_known = record.digest == digest && !record.removed;
+        let is_stale = match &self.input {
+            // What the API says for the first time stands, whatever an input has said.
+            None => !is_known && !record.removed && !record.unlisted && is_older(last_change, record.last_change),
+            Some(newer) => {
+                let is_behind = newer.contains(&record.key) || is_older(last_change, record.last_change);
+                !is_known && (!record.unlisted || is_behind)
+            }
+        };
+        let unlisted = record.unlisted && self.input.is_some();
+        let seen = KnownRecord { element, digest, last_change, open, removed: false, unlisted, ..*record };
         let now = if is_stale { *record } else { seen };
         match slot {
             Some(slot) => self.order.fill(slot, &now)?,
@@ -414,9 +438,11 @@ impl Diff {
         }
         let was_open = record.open && !record.removed;
         let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
-        let (count, verdict) = match (record.digest == digest, record.removed) {
-            (true, false) => (&mut self.tally.equal, Verdict::Unchanged),
-            (_, true) => (&mut self.tally.added, Verdict::Added(filed)),
+        // That the API lists it from here on is told by a row of its own.
+        let is_same = is_known && record.unlisted == unlisted;
+        let (count, verdict) = match (is_same, record.removed) {
+            (true, _) => (&mut self.tally.equal, Verdict::Unchanged),
+            (false, true) => (&mut self.tally.added, Verdict::Added(filed)),
             (false, false) => (&mut self.tally.changed, Verdict::Changed(filed)),
         };
         *count += 1;
@@ -426,7 +452,9 @@ impl Diff {
     fn add(&mut self, sighting: Sighting, filed: Filed, slot: Option<Slot>) -> io::Result<Verdict> {
         let Sighting { key, element, digest, last_change, open } = sighting;
         let Filed { partition, first_seen_at, .. } = filed;
-        let record = KnownRecord { key, element, digest, first_seen_at, last_change, partition, open, removed: false };
+        let unlisted = self.input.is_some();
+        let record =
+            KnownRecord { key, element, digest, first_seen_at, last_change, partition, open, removed: false, unlisted };
         match slot {
             Some(slot) => self.order.fill(slot, &record)?,
             None => self.order.append(&record)?,
@@ -443,12 +471,12 @@ impl Diff {
     pub fn conclude(mut self) -> io::Result<Conclusion> {
         debug_assert!(self.unplaced.len() == 0, "records wait to be placed");
         let missing = unlisted(&self.known, &self.listed)
-            .filter(|record| !record.as_ref().is_ok_and(|record| record.removed))
+            .filter(|record| !record.as_ref().is_ok_and(|record| record.removed || record.unlisted))
             .collect::<io::Result<Vec<_>>>()?;
         self.tally.removed = missing.len() as u64;
         Ok(Conclusion {
             tally: self.tally,
-            present_before: self.known.present(),
+            listed_before: self.known.listed(),
             missing,
             known: self.known,
             listed: self.listed,
@@ -496,12 +524,8 @@ impl Conclusion {
     pub fn known_in_order(&mut self) -> io::Result<impl Iterator<Item = io::Result<KnownRecord>> + Clone> {
         let removals = self.removals;
         let settled = move |record: KnownRecord| {
-            let goes = removals && !record.removed;
-            KnownRecord {
-                removed: record.removed || removals,
-                element: if goes { 0 } else { record.element },
-                ..record
-            }
+            let goes = removals && !record.removed && !record.unlisted;
+            KnownRecord { removed: record.removed || goes, element: if goes { 0 } else { record.element }, ..record }
         };
         let others = unlisted(&self.known, &self.listed).map(move |record| record.map(settled));
         Ok(self.order.listed()?.chain(others))
@@ -529,6 +553,7 @@ mod tests {
             partition: EventPartition(2),
             open: false,
             removed: false,
+            unlisted: false,
         }
     }
 

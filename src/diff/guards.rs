@@ -94,7 +94,7 @@ impl Limits {
     ///
     /// The first guard of the table above that refuses it.
     pub fn check(&self, poll: &Conclusion) -> Result<(), GuardRefusal> {
-        let (listed, known) = (poll.tally.listed(), poll.present_before);
+        let (listed, known) = (poll.tally.listed(), poll.listed_before);
         let (missing, rejected) = (poll.tally.removed, poll.tally.rejected);
         let rejected_max = self.quarantine_min.max((listed as f64 * self.quarantine_share_max) as u64);
         if rejected > rejected_max || (rejected > 0 && rejected == listed) {
@@ -137,6 +137,7 @@ mod tests {
             partition: crate::schema::EventPartition(0),
             open: false,
             removed: false,
+            unlisted: false,
         };
         let mut records = KnownMap::default();
         (0..known).map(record).for_each(|record| _ = records.push(record));

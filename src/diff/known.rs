@@ -26,6 +26,8 @@ pub struct KnownRecord {
     pub open: bool,
     /// Whether it has gone from the API. It stays known, so that it returns to its own partition.
     pub removed: bool,
+    /// Whether it is known from an input alone: the API has never listed it, so that it is not missing from a list.
+    pub unlisted: bool,
 }
 
 /// Bytes of a record in a file.
@@ -35,6 +37,7 @@ const READ_RECORDS: usize = 1024;
 
 const OPEN: u8 = 1;
 const REMOVED: u8 = 2;
+const UNLISTED: u8 = 4;
 /// Stands for no time.
 const NEVER: i64 = i64::MIN;
 
@@ -42,7 +45,8 @@ impl KnownRecord {
     /// The record as it stands in a file: little-endian, without padding.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; KNOWN_RECORD_BYTES] {
-        let flags = if self.open { OPEN } else { 0 } | if self.removed { REMOVED } else { 0 };
+        let flags = [(self.open, OPEN), (self.removed, REMOVED), (self.unlisted, UNLISTED)];
+        let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
         let mut bytes = [0; KNOWN_RECORD_BYTES];
         bytes[..16].copy_from_slice(&self.key.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.element.to_le_bytes());
@@ -68,6 +72,7 @@ impl KnownRecord {
             partition: EventPartition(i32::from_le_bytes(std::array::from_fn(|byte| bytes[48 + byte]))),
             open: flags & OPEN != 0,
             removed: flags & REMOVED != 0,
+            unlisted: flags & UNLISTED != 0,
         }
     }
 }
@@ -85,8 +90,10 @@ pub struct Known {
 /// What known records come to, without those that have gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Records that the API lists.
+    /// Records that are in the lake: those that the API lists, and those that it has never listed.
     pub present: u64,
+    /// Of these, the ones that the API has never listed.
+    pub unlisted: u64,
     /// Of these, the ones that are expected to change.
     pub open: u64,
     /// When the first seen of the open ones was first observed, in microseconds.
@@ -100,6 +107,7 @@ impl Census {
             return;
         }
         self.present += 1;
+        self.unlisted += u64::from(record.unlisted);
         if record.open {
             self.open += 1;
             self.oldest_open = Some(self.oldest_open.map_or(record.first_seen_at, |at| at.min(record.first_seen_at)));
@@ -133,10 +141,16 @@ impl Known {
         self.count
     }
 
-    /// Records that the API still lists.
+    /// Records that have not gone.
     #[must_use]
     pub fn present(&self) -> u64 {
         self.census.present
+    }
+
+    /// Records that the API still lists.
+    #[must_use]
+    pub fn listed(&self) -> u64 {
+        self.census.present - self.census.unlisted
     }
 
     /// Records that the API still lists and that are expected to change.

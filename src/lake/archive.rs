@@ -30,7 +30,7 @@ use super::{
 use crate::{
     decode::treated,
     record::Splitter,
-    schema::{Column, Resource, Treatment},
+    schema::{Column, HmacKey, Resource, Treatment, Type},
 };
 
 /// The format that is written, and the newest that is read.
@@ -284,6 +284,50 @@ impl<'a> Archive<'a> {
             return Err(LakeError::damaged(&first, "has another body than it says"));
         }
         Ok(ArchivedBody { key: first, content })
+    }
+}
+
+impl ArchivedPoll {
+    /// What a file of the archive tells of its poll, from its beginning on; `None` if it is no such file. What follows is the
+    /// body, compressed.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or tells nothing that is understood.
+    pub fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
+        let mut start = Vec::new();
+        file.by_ref().take(FRAME_START as u64).read_to_end(&mut start)?;
+        let Some(end) = frame_end(&start) else {
+            file.rewind()?;
+            return Ok(None);
+        };
+        let mut told = Vec::new();
+        file.by_ref().take((end - FRAME_START) as u64).read_to_end(&mut told)?;
+        let poll: Self = serde_json::from_slice(&told)?;
+        match poll.format {
+            FORMAT => Ok(Some(poll)),
+            found => Err(io::Error::other(format!("it has format {found}, this version knows {FORMAT}"))),
+        }
+    }
+
+    /// Takes over what was done with personal data before it came to the archive: it cannot be undone, and must not be done
+    /// twice.
+    pub fn take_treatments(&self, columns: &mut [Column]) {
+        take_treatments(columns, "", &self.treated);
+    }
+}
+
+fn take_treatments(columns: &mut [Column], prefix: &str, all: &BTreeMap<String, String>) {
+    for Column { name, kind, personal, .. } in columns {
+        let name = format!("{prefix}{name}");
+        match (kind, all.get(&name)) {
+            (Type::List(list), _) => take_treatments(&mut list.columns, &format!("{name}."), all),
+            (_, Some(treated)) => {
+                let key = treated.strip_prefix("hmac:").map(HmacKey::applied);
+                *personal = Some(key.map_or(Treatment::Drop, Treatment::Hmac));
+            }
+            (_, None) => {}
+        }
     }
 }
 

@@ -7,8 +7,10 @@
 
 use std::{collections::HashMap, path::Path};
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::{
-    Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
+    Backfill, Commit, CommitKind, Cursor, FORMAT, Head, Lake, LakeError,
     claim::{Claim, ClaimedObject},
     current,
     encoder::Encoder,
@@ -48,6 +50,38 @@ pub struct Effect {
     pub open: i64,
     /// When the record happened.
     pub event_time: Option<i64>,
+    /// The change itself, where a plan is held to it.
+    pub change: ChangeSum,
+}
+
+/// Changes, whatever their order: the sum of a hash of each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChangeSum {
+    /// Modulo 2^128.
+    pub sum: u128,
+    /// How many they are.
+    pub count: u64,
+}
+
+impl ChangeSum {
+    /// One change: what happens to the record with this key hash, and the digest of its row.
+    #[must_use]
+    pub fn of(operation: Operation, key: u128, digest: u64) -> Self {
+        let bytes = [operation.name().as_bytes(), &key.to_le_bytes(), &digest.to_le_bytes()].concat();
+        Self { sum: xxh3_128(&bytes), count: 1 }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { sum: self.sum.wrapping_add(other.sum), count: self.count + other.count }
+    }
+
+    /// What a commit says that it holds of its plan; `None` if that is not readable.
+    #[must_use]
+    pub fn told(backfill: &Backfill) -> Option<Self> {
+        Some(Self { sum: u128::from_str_radix(&backfill.changes, 16).ok()?, count: backfill.rows })
+    }
 }
 
 /// A poll, as its commits tell of it.
@@ -59,10 +93,12 @@ pub struct PollFacts {
     pub etag: Option<String>,
     /// When the last poll of the whole list began of which nothing is left out: this one, or one before it.
     pub full_poll_at: Option<i64>,
-    /// Records listed before.
+    /// Records that had not gone before.
     pub known_before: u64,
     /// Of these, the ones expected to change.
     pub open_before: u64,
+    /// Where it is no poll of a sync: the plan by its hash, and the number of the last commit before it.
+    pub backfill: Option<(String, u64)>,
 }
 
 /// The objects of a diff, which are complete but not yet in the lake.
@@ -276,11 +312,20 @@ impl Drafts {
             newest_event_time: self.head.cursor.as_ref().and_then(|cursor| cursor.newest_event_time),
             known: poll.known_before,
             open: poll.open_before,
+            backfill: None,
         };
+        let synced = self.head.cursor.as_ref().and_then(Cursor::synced);
         let mut sealed = Vec::with_capacity(count);
         for (index, (draft, files)) in self.drafts.into_iter().zip(objects).enumerate() {
             cursor.complete = index + 1 == count;
-            cursor.newest_event_time = cursor.newest_event_time.max(draft.effect.event_time);
+            match &poll.backfill {
+                None => cursor.newest_event_time = cursor.newest_event_time.max(draft.effect.event_time),
+                Some((plan, base)) => {
+                    let ChangeSum { sum, count } = draft.effect.change;
+                    let (plan, changes, synced) = (plan.clone(), format!("{sum:032x}"), synced.cloned().map(Box::new));
+                    cursor.backfill = Some(Box::new(Backfill { plan, base: *base, changes, rows: count, synced }));
+                }
+            }
             cursor.known = cursor.known.saturating_add_signed(draft.effect.known);
             cursor.open = cursor.open.saturating_add_signed(draft.effect.open);
             let commit = Commit {
@@ -396,13 +441,14 @@ impl Effect {
     /// Of a record that has gone.
     #[must_use]
     pub fn removed(was_open: bool) -> Self {
-        Self { known: -1, open: -i64::from(was_open), event_time: None }
+        Self { known: -1, open: -i64::from(was_open), ..Self::default() }
     }
 
     fn add(&mut self, other: Effect) {
         self.known += other.known;
         self.open += other.open;
         self.event_time = self.event_time.max(other.event_time);
+        self.change = self.change.and(other.change);
     }
 }
 

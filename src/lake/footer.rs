@@ -3,6 +3,7 @@
 //! The Parquet key `lumetrade.commit` holds it as JSON. It is the cursor: there is no other place where a sync keeps how
 //! far it has come, so nothing can disagree with the data.
 
+use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
 /// Version of the lake's format. A lake with a greater one is not written to.
@@ -71,8 +72,70 @@ pub struct Cursor {
     pub full_poll_at: Option<i64>,
     /// Newest event time seen in any record, in microseconds since 1970 UTC.
     pub newest_event_time: Option<i64>,
-    /// Records that the API lists, as of this commit and those before it in its diff, whether or not these came to be there.
+    /// Records that have not gone, as of this commit and those before it in its diff, whether or not these came to be there.
     pub known: u64,
     /// Of these, the ones that are expected to change.
     pub open: u64,
+    /// Where the commit is of a backfill: what was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Box<Backfill>>,
+}
+
+/// What a backfill tells of itself in each of its commits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// The plan that was reviewed, by its hash.
+    pub plan: String,
+    /// Number of the last commit before the first of this plan.
+    pub base: u64,
+    /// The sum of what this commit holds of the plan: [`ChangeSum`] in hexadecimal.
+    pub changes: String,
+    /// Rows that this commit holds of the plan.
+    pub rows: u64,
+    /// How far syncs have come, which a backfill leaves as it is: the cursor of the last commit of one.
+    pub synced: Option<Box<Cursor>>,
+}
+
+/// How the name of a poll begins that was none, but an input.
+const INPUT: &str = "input-";
+/// How the time of an input stands in that name.
+const INPUT_TIME: &str = "%Y%m%dT%H%M%S%.6fZ";
+
+/// What an input is called, in place of a poll: by the time of what it says, in microseconds, and a name of its own. Rows of
+/// inputs are told by it.
+#[must_use]
+pub fn input_name(observed_at: i64, name: &str) -> String {
+    let time = DateTime::from_timestamp_micros(observed_at).unwrap_or_default();
+    format!("{INPUT}{}-{name}", time.format(INPUT_TIME))
+}
+
+/// The time of what an input says, in microseconds, if this is what one is called.
+#[must_use]
+pub fn input_time(poll_id: &str) -> Option<i64> {
+    let (time, _) = poll_id.strip_prefix(INPUT)?.split_once('-')?;
+    Some(NaiveDateTime::parse_from_str(time, INPUT_TIME).ok()?.and_utc().timestamp_micros())
+}
+
+impl Cursor {
+    /// How far syncs have come: with this commit, or before it if it is of a backfill.
+    #[must_use]
+    pub fn synced(&self) -> Option<&Self> {
+        self.backfill.as_ref().map_or(Some(self), |backfill| backfill.synced.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_told_from_a_poll_by_its_name_which_has_its_time() {
+        for time in [0, 1_700_000_000_123_456, 1_700_000_000_000_000, -1] {
+            assert_eq!(input_time(&input_name(time, "0197-a")), Some(time));
+        }
+        assert_eq!(input_name(1_700_000_000_123_456, "a"), "input-20231114T221320.123456Z-a");
+        for poll in ["0197a4b0-0000-7000-8000-000000000000", "input-", "input-2023-a", "inputs"] {
+            assert_eq!(input_time(poll), None, "{poll}");
+        }
+    }
 }

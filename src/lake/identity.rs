@@ -77,6 +77,22 @@ impl Lake {
         }
     }
 
+    /// A lake that is there, or one as it would be made, of which nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_or_create`](Self::open_or_create).
+    pub async fn open_or_imagine(store: Store, candidate: Identity) -> Result<Self, LakeError> {
+        let granularity = candidate.granularity;
+        let bytes = match store.get(layout::LAKE).await? {
+            Some(bytes) => bytes,
+            None => {
+                serde_json::to_vec(&candidate).map_err(|source| LakeError::io("describe", layout::LAKE, source))?.into()
+            }
+        };
+        Self::read(store, &bytes)?.filed_by(granularity)
+    }
+
     /// The same lake.
     ///
     /// # Errors

@@ -27,9 +27,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream, stream::FuturesUnordered};
 
 use super::{
-    Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed, SealedDiff,
+    ChangeSum, Commit, CommitKind, Creation, Cursor, FORMAT, Lake, LakeError, Sealed, SealedDiff,
     claim::{self, Claim, ClaimedObject, SMALL_AT_ONCE},
-    commits::read_commit,
+    commits::{CommitObject, commits_from, read_commit},
     defect::{Defect, has},
     draft,
     layout::Layout,
@@ -44,6 +44,9 @@ pub(super) const LISTINGS_MAX: u32 = 4;
 
 /// Objects of a diff that are created side by side.
 const CREATES_AT_ONCE: usize = 4;
+
+/// Commits, of syncs and its own, in which a backfill that was broken off is looked for.
+const BACKFILL_WITHIN: u64 = 10_000;
 
 /// The last commit of a resource, whose successor can be claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -185,6 +188,30 @@ impl<'a> Log<'a> {
         stream::iter(voids).map(create).buffer_unordered(SMALL_AT_ONCE).try_collect::<()>().await?;
         let closed = self.look(claim).await?;
         self.head_of(claim, closed).await
+    }
+
+    /// What is in the lake of a backfill that was begun: the number of the last commit before it, and the changes that it has
+    /// committed. `None` if it is not among the last commits.
+    ///
+    /// # Errors
+    ///
+    /// If a commit cannot be read.
+    pub async fn begun_backfill(&self, head: &Head, plan: &str) -> Result<Option<(u64, ChangeSum)>, LakeError> {
+        let first = head.seq.saturating_sub(BACKFILL_WITHIN) + 1;
+        let (mut base, mut done) = (None, ChangeSum::default());
+        let commits = if head.seq > 0 { commits_from(self.lake, &self.layout, first, head).await? } else { Vec::new() };
+        for CommitObject { seq, key, .. } in commits.iter().rev() {
+            if base.is_some_and(|base| *seq <= base) {
+                break;
+            }
+            let commit = read_commit(self.lake, key).await?.filter(|commit| commit.kind != CommitKind::Void);
+            let backfill = commit.and_then(|commit| commit.cursor).and_then(|cursor| cursor.backfill);
+            let Some(backfill) = backfill.filter(|backfill| backfill.plan == plan) else { continue };
+            let changes = ChangeSum::told(&backfill).ok_or_else(|| LakeError::damaged(key, "tells of no changes"))?;
+            base.get_or_insert(backfill.base);
+            done = done.and(changes);
+        }
+        Ok(base.map(|base| (base, done)))
     }
 
     /// Commits a diff, whose numbers must follow the head's. `confirmed` is called with each object that is known to be in

@@ -22,6 +22,7 @@ use super::{
     Head, Lake, LakeError, claim,
     commits::{CommitObject, commits_between, commits_up_to},
     defect::{Defect, has},
+    footer::input_time,
     layout::Layout,
     parquet_file,
 };
@@ -295,6 +296,8 @@ pub(super) fn known_record(
     resource: &Resource,
     lake: &Lake,
 ) -> Option<KnownRecord> {
+    // An input is taken for what the API has never listed.
+    let unlisted = input_time(stamp.poll_id).is_some();
     Some(KnownRecord {
         key: key_hash(lake.seed, row.key(resource)?),
         element: 0,
@@ -302,8 +305,9 @@ pub(super) fn known_record(
         first_seen_at: stamp.first_seen_at,
         last_change: row.last_change(resource),
         partition,
-        open: row.is_open(resource),
+        open: row.is_open(resource) && !unlisted,
         removed: stamp.operation == Operation::Removed,
+        unlisted,
     })
 }
 

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use futures::{TryStreamExt, stream::BoxStream};
 use object_store::{
     Error as StoreError, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, path::Path,
+    ObjectStoreExt, PutMode, PutPayload, UpdateVersion, local::LocalFileSystem, memory::InMemory, path::Path,
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -127,6 +127,18 @@ impl Store {
                 let store = Self::holding(Arc::new(objects.with_fsync(true)), location, FOLDER_SENDING_KIB_MAX);
                 Ok(Self { folder: Some(folder), ..store })
             }
+        }
+    }
+
+    /// The same, and of a folder that is not there an empty store in memory in its place: nothing is made.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_or_imagine(location: &str, s3: &S3Options) -> Result<Self, LakeError> {
+        match Self::open(location, s3, false) {
+            Err(LakeError::Missing { .. }) => Ok(Self::new(Arc::new(InMemory::new()), location)),
+            opened => opened,
         }
     }
 

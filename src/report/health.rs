@@ -43,7 +43,7 @@ impl Health {
             optional: resource.optional,
             has_statuses: resource.statuses.is_some(),
             head: head.seq,
-            cursor: head.cursor.clone(),
+            cursor: head.cursor.as_ref().and_then(Cursor::synced).cloned(),
             quarantined,
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     lake::{
         Head, Identity,
         defect::{Defect, has},
+        input_name,
     },
     schema::Granularity,
 };
@@ -110,5 +111,12 @@ impl Ambient {
         tail.copy_from_slice(&random[..10]);
         let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &tail).into_uuid().to_string();
         PollStart { id, observed_at }
+    }
+
+    /// The same for an input that says what was so at `input_time` (microseconds): its rows are observed now, and tell in the
+    /// name of the poll that they come from an input.
+    pub(super) fn begin_input(&self, head: &Head, input_time: i64) -> PollStart {
+        let PollStart { id, observed_at } = self.begin_poll(head);
+        PollStart { id: input_name(input_time, &id), observed_at }
     }
 }

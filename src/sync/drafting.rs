@@ -48,7 +48,7 @@ impl Sink for Drafting {
                 Ok(())
             }
             Verdict::Added(filed) => {
-                let effect = Effect { known: 1, open: i64::from(open), event_time };
+                let effect = Effect { known: 1, open: i64::from(open), event_time, ..Effect::default() };
                 self.draft(resource, Operation::Added, filed, row, effect)
             }
             Verdict::Changed(mut filed) => {
@@ -56,7 +56,12 @@ impl Sink for Drafting {
                 if has(Defect::MovesRecords) {
                     filed.partition = self.drafts.file(event_time).partition;
                 }
-                let effect = Effect { known: 0, open: i64::from(open) - i64::from(filed.was_open), event_time };
+                let effect = Effect {
+                    known: 0,
+                    open: i64::from(open) - i64::from(filed.was_open),
+                    event_time,
+                    ..Effect::default()
+                };
                 self.draft(resource, Operation::Changed, filed, row, effect)
             }
         }

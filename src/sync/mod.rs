@@ -10,6 +10,7 @@
 //! [`compare`] polls and reads as a run does, and writes nothing.
 
 mod ambient;
+mod backfill;
 mod brake;
 mod by_resource;
 mod comparison;
@@ -31,6 +32,7 @@ use std::{
 };
 
 pub use ambient::{Ambient, Stopwatch};
+pub use backfill::{Changes, Plan as BackfillPlan, Sample, Wanted, backfill};
 pub use brake::Brake;
 pub use by_resource::{ByResource, Figures, OfResource};
 use chrono::{DateTime, TimeDelta};
@@ -445,8 +447,8 @@ impl<S: Source> ResourceSync<'_, S> {
             (None, 0) if conclusion.tally.stale == 0 => Some(poll.observed_at),
             _ => head.cursor.as_ref().and_then(|cursor| cursor.full_poll_at),
         };
-        let (known_before, open_before) = (conclusion.present_before, census.open);
-        let facts = PollFacts { body, etag, full_poll_at, known_before, open_before };
+        let (known_before, open_before) = (census.present, census.open);
+        let facts = PollFacts { body, etag, full_poll_at, known_before, open_before, backfill: None };
         if has(Defect::KeepsStateTooEarly) {
             self.save_known(&head, &mut conclusion).await?;
         }

@@ -2,9 +2,10 @@
 //!
 //! Nothing reaches the lake from here. Only a body that has been read to its end, and that the guards believe, is used.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use chrono::{DateTime, Utc};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::ambient::PollStart;
 use crate::{
@@ -36,6 +37,8 @@ pub(super) trait Sink {
 pub(super) struct Observation<'r, S> {
     splitter: Splitter,
     beginning: Vec<u8>,
+    /// What the bodies before came to, where there are several.
+    ended: Option<Body>,
     reader: RecordReader<'r, S>,
 }
 
@@ -81,7 +84,7 @@ impl<'r, S: Sink> Observation<'r, S> {
             rejected: Vec::new(),
             rejected_bytes: 0,
         };
-        Self { splitter: Splitter::new(seed.0), beginning: Vec::new(), reader }
+        Self { splitter: Splitter::new(seed.0), beginning: Vec::new(), ended: None, reader }
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
@@ -96,6 +99,27 @@ impl<'r, S: Sink> Observation<'r, S> {
         self.splitter.records()
     }
 
+    /// The same of inputs instead of a poll: see [`Diff::of_input`].
+    pub(super) fn of_input(mut self, newer: HashSet<u128>) -> Self {
+        self.reader.diff = self.reader.diff.of_input(newer);
+        self
+    }
+
+    /// Ends one body of several, which are read as if they were one.
+    pub(super) fn end_body(&mut self) -> Result<(), Error> {
+        let seed = self.reader.seed.0;
+        let Body { bytes, hash, records } = std::mem::replace(&mut self.splitter, Splitter::new(seed)).finish()?;
+        self.ended = Some(match self.ended.take() {
+            None => Body { bytes, hash, records },
+            Some(before) => Body {
+                bytes: before.bytes + bytes,
+                hash: format!("{:032x}", xxh3_128(format!("{}{hash}", before.hash).as_bytes())),
+                records: before.records + records,
+            },
+        });
+        Ok(())
+    }
+
     /// Takes a record that was asked for by itself.
     pub(super) fn push_single(&mut self, text: &[u8]) -> Result<(), Error> {
         let mut splitter = Splitter::new(self.reader.seed.0);
@@ -106,7 +130,10 @@ impl<'r, S: Sink> Observation<'r, S> {
     }
 
     pub(super) fn finish(mut self, poll: PollStart, etag: Option<String>, rebuilt: bool) -> Result<Observed<S>, Error> {
-        let body = self.splitter.finish()?;
+        let body = match self.ended.take() {
+            Some(ended) => ended,
+            None => self.splitter.finish()?,
+        };
         self.reader.place()?;
         let RecordReader { before, diff, sink, rejected, .. } = self.reader;
         Ok(Observed {

@@ -31,7 +31,8 @@ impl Plan {
     /// there is a `doubt`.
     pub(super) fn of(polling: &Polling, head: &Head, doubt: bool, open: u64, now: i64) -> Self {
         let request = ListRequest { page_size: polling.page_size, ..ListRequest::default() };
-        let Some(cursor) = head.cursor.as_ref().filter(|cursor| cursor.complete && !doubt) else {
+        let synced = head.cursor.as_ref().and_then(Cursor::synced);
+        let Some(cursor) = synced.filter(|cursor| cursor.complete && !doubt) else {
             return Self { request };
         };
         let window = polling.window.as_ref().filter(|_| open <= SINGLES_MAX);
@@ -85,6 +86,7 @@ mod tests {
             newest_event_time: Some(90 * MINUTE),
             known: 1,
             open: 1,
+            backfill: None,
         }
     }
 

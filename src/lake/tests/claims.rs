@@ -286,7 +286,7 @@ async fn many_partitions_take_few_round_trips_in_a_row() {
     }
     let body = Body { bytes: 9, hash: "x".into(), records: 1 };
     let diff = drafts
-        .seal(&PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0 })
+        .seal(&PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0, backfill: None })
         .unwrap()
         .unwrap();
     let (began, mut confirmed) = (Instant::now(), 0);

@@ -83,7 +83,7 @@ impl<'a> Writer<'a> {
             let row = Decoder::new(&self.deposits, Zone::UTC).decode(text.as_bytes()).unwrap();
             let filed = Filed { partition: partition(month), first_seen_at: 7, was_open: false };
             let effect = if operation == Operation::Added {
-                Effect { known: 1, open: 1, event_time: None }
+                Effect { known: 1, open: 1, ..Effect::default() }
             } else {
                 Effect::default()
             };
@@ -91,7 +91,7 @@ impl<'a> Writer<'a> {
         }
         let body = Body { bytes: 9, hash: "x".into(), records: 1 };
         drafts
-            .seal(&PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0 })
+            .seal(&PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0, backfill: None })
             .unwrap()
             .unwrap()
     }

@@ -140,6 +140,7 @@ fn succession(
             newest_event_time: before.newest_event_time,
             known: before.known,
             open: before.open,
+            backfill: before.backfill.clone(),
             ..cursor.clone()
         };
         return match *void_since && !same_claim {

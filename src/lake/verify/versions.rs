@@ -3,7 +3,7 @@
 //! | a row says | lawful if the record |
 //! |---|---|
 //! | `added` | was never there, or has gone |
-//! | `changed` | is there with another value |
+//! | `changed` | is there with another value, or from an input, where the API lists it |
 //! | `removed` | is there with this value |
 //!
 //! Values are compared with the columns of the objects that hold them: a column that was taken away since still counts.
@@ -226,7 +226,7 @@ impl Versions {
                 problems
                     .add(Law::Versions, "has gone", || format!("{} since commit {since}", tell(text, stamp.operation)));
             }
-            (Operation::Changed, false) if same_value => {
+            (Operation::Changed, false) if same_value && before.unlisted == record.unlisted => {
                 problems.add(Law::Versions, "has not changed", || format!("`{text}` since commit {since}"));
             }
             (Operation::Removed, false) if !same_value && earlier.schema == commit.schema => {

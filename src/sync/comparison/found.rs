@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     decode::{ColumnDifference, Row, Values},
-    lake::Head,
+    lake::{Cursor, Head},
     schema::Resource,
 };
 
@@ -89,7 +89,7 @@ impl Comparison {
         let time = |micros: i64| DateTime::from_timestamp_micros(micros);
         Self {
             head: head.seq,
-            observed_at: head.cursor.as_ref().and_then(|cursor| time(cursor.observed_at)),
+            observed_at: head.cursor.as_ref().and_then(Cursor::synced).and_then(|cursor| time(cursor.observed_at)),
             polled_at: time(polled_at).unwrap_or_default(),
             ..Self::default()
         }
@@ -202,7 +202,7 @@ impl Difference {
 }
 
 /// Both values, or if one is long, what of them is around the place from which on they differ.
-fn excerpts(Values { this, other }: Values) -> (Option<String>, Option<String>) {
+pub(in crate::sync) fn excerpts(Values { this, other }: Values) -> (Option<String>, Option<String>) {
     let start = match (&this, &other) {
         (Some(this), Some(other)) if is_long(this) || is_long(other) => {
             this.chars().zip(other.chars()).take_while(|(this, other)| this == other).count().saturating_sub(LEAD_CHARS)
@@ -217,7 +217,7 @@ fn is_long(text: &str) -> bool {
 }
 
 /// As much of a text from this character on as is kept, with a sign where something is left out.
-fn excerpt(text: &str, start: usize) -> String {
+pub(in crate::sync) fn excerpt(text: &str, start: usize) -> String {
     let mut rest = text.chars().skip(start);
     let kept: String = rest.by_ref().take(VALUE_CHARS_MAX).collect();
     let (before, after) = (if start > 0 { "…" } else { "" }, if rest.next().is_some() { "…" } else { "" });

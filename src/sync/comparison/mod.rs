@@ -22,6 +22,7 @@ use arrow_array::RecordBatch;
 
 use found::Found;
 pub use found::{Comparison, Difference, DifferenceKind};
+pub(super) use found::{excerpt, excerpts};
 use texts::Texts;
 
 use super::{

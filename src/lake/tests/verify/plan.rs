@@ -123,6 +123,7 @@ impl Plan {
                 body_hash: "x".into(),
                 etag: None,
                 full_poll_at: None,
+                backfill: None,
                 newest_event_time: Some(FIRST),
                 known: *known,
                 open: *open,

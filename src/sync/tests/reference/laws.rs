@@ -58,7 +58,7 @@ fn count(happened: &mut Happened, outcome: &Result<Findings, Refused>) {
             note("rejected", findings.rejected);
             note("rejected without key", findings.rejected_without_key);
             note("repeated", findings.repeated);
-            note("returned or new beside known ones", findings.added * findings.present_before);
+            note("returned or new beside known ones", findings.added * findings.listed_before);
         }
     }
 }

@@ -199,7 +199,7 @@ fn refusal(error: Error) -> Result<Error, String> {
 
 /// Rows that go to the lake: added, changed, removed. Those of the removed are drafted later.
 fn drafted(drafts: Drafts, body: Body) -> Result<(u64, u64, u64), String> {
-    let facts = PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0 };
+    let facts = PollFacts { body, etag: None, full_poll_at: None, known_before: 0, open_before: 0, backfill: None };
     let sealed = drafts.seal(&facts).map_err(|error| error.to_string())?;
     let add = |(added, changed, removed), counts: RowCounts| {
         (added + counts.added, changed + counts.changed, removed + counts.removed)
@@ -220,7 +220,7 @@ fn figures(observed: &Observed<Drafting>) -> Result<Findings, String> {
         repeated: tally.repeated,
         rejected: tally.rejected,
         rejected_without_key: tally.rejected_without_key,
-        present_before: observed.conclusion.present_before,
+        listed_before: observed.conclusion.listed_before,
         open_before: observed.before.open,
         quarantined: observed.rejected.iter().map(|(_, record)| record.text.clone()).collect(),
         undocumented: observed.sink.oddities.undocumented.clone(),

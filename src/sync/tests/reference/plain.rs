@@ -27,7 +27,7 @@ pub(super) struct Findings {
     pub rejected: u64,
     pub rejected_without_key: u64,
     /// Records that were listed before.
-    pub present_before: u64,
+    pub listed_before: u64,
     /// Those of them that were expected to change.
     pub open_before: u64,
     /// The texts of the rejected.
@@ -83,7 +83,7 @@ impl Plain<'_> {
         let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Refused::NotAList)?;
         let present = || known.iter().filter(|record| !record.removed);
         let findings = Findings {
-            present_before: present().count() as u64,
+            listed_before: present().filter(|record| !record.unlisted).count() as u64,
             open_before: present().filter(|record| record.open).count() as u64,
             ..Findings::default()
         };
@@ -92,9 +92,10 @@ impl Plain<'_> {
         elements.iter().try_for_each(|element| reading.element(element.get()))?;
         let Reading { said, mut findings, mut after, .. } = reading;
         let others = || known.iter().filter(|record| !said.contains_key(&record.key));
-        findings.missing = others().filter(|record| !record.removed).count() as u64;
+        findings.missing = others().filter(|record| !record.removed && !record.unlisted).count() as u64;
         let stays = self.withholds || findings.rejected_without_key > 0;
-        after.extend(others().map(|record| KnownRecord { removed: record.removed || !stays, ..*record }));
+        let goes = |record: &KnownRecord| !stays && !record.unlisted;
+        after.extend(others().map(|record| KnownRecord { removed: record.removed || goes(record), ..*record }));
         Ok((findings, after))
     }
 
@@ -147,7 +148,7 @@ impl Reading<'_> {
         }
         let (open, last_change) = (row.is_open(resource), row.last_change(resource));
         let before = self.known.get(&key).copied();
-        let newer = before.filter(|before| !before.removed && before.digest != digest);
+        let newer = before.filter(|before| !before.removed && !before.unlisted && before.digest != digest);
         if let Some(newer) =
             newer.filter(|newer| last_change.zip(newer.last_change).is_some_and(|(it, known)| it < known))
         {
@@ -156,7 +157,7 @@ impl Reading<'_> {
             return Ok(());
         }
         self.after.push(match before {
-            Some(before) => KnownRecord { digest, last_change, open, removed: false, ..*before },
+            Some(before) => KnownRecord { digest, last_change, open, removed: false, unlisted: false, ..*before },
             None => KnownRecord {
                 key,
                 element: 0,
@@ -166,11 +167,12 @@ impl Reading<'_> {
                 partition: self.plain.file(row),
                 open,
                 removed: false,
+                unlisted: false,
             },
         });
         let count = match before {
             Some(before) if before.removed => &mut self.findings.added,
-            Some(before) if before.digest == digest => &mut self.findings.as_known,
+            Some(before) if before.digest == digest && !before.unlisted => &mut self.findings.as_known,
             Some(before) => {
                 let open = resource.statuses.iter().flat_map(|statuses| &statuses.open);
                 let is_listed = row.status(resource).is_some_and(|status| open.into_iter().any(|open| open == status));

@@ -1,0 +1,489 @@
+//! A backfill: records of a range of dates, brought in once, after a person has seen what that changes.
+//!
+//! ```text
+//! the API's list, or inputs ──▶ diff ──▶ range of dates ──▶ drafts ──▶ Plan: figures, samples, a hash
+//!                                                             └─ the hash is the one that was reviewed ──▶ commit ▸ project
+//! ```
+//!
+//! The plan is its changes and nothing else: an operation, a key and a digest each, in any order. So it stays the same while
+//! syncs commit other records, and is another as soon as one of its own is; and a run that was killed is gone on with by the same
+//! hash, since what it has committed and what is left to do are together what was reviewed.
+//!
+//! An input adds what the API has never listed. What the API lists, or has dropped, stays as it is; of two inputs the one that
+//! tells of the later moment stands. How far syncs have come is in each commit as it was before.
+
+mod input;
+mod plan;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use input::Inputs;
+pub use plan::{Changes, Plan, Sample};
+use plan::{SAMPLES_MAX, hash_of};
+
+use super::{
+    ATTEMPTS_MAX, Ambient, Missing,
+    ambient::PollStart,
+    filed, is_torn,
+    observation::{Observation, Observed, Sink},
+    open_lake,
+};
+use crate::{
+    api::{Answer, Client, ListRequest, Source},
+    config::Config,
+    decode::{Cell, Decoder, Operation, Row, Seed, Stamp, key_hash},
+    diff::{Filed, GuardRefusal, Known, Limits, Verdict},
+    error::Error,
+    lake::{
+        self, ChangeSum, Drafts, Effect, Head, Lake, LakeError, Log, Outcome, PollFacts, Projection, Store, Twins,
+        input_time,
+    },
+    schema::{EventPartition, Granularity, Resource},
+};
+
+/// Hashes of a plan are the same in every lake.
+const PLAN_SEED: Seed = Seed(0);
+
+/// What is to be brought in.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Records that happened on this day (UTC) or later. Where a record does not say when, it counts when it was first seen.
+    pub from: Option<NaiveDate>,
+    /// Records that happened on this day or before.
+    pub to: Option<NaiveDate>,
+    /// Files to read instead of the API's list, of the same moment.
+    pub inputs: Vec<PathBuf>,
+    /// That moment, where they do not say it.
+    pub observed_at: Option<DateTime<Utc>>,
+    /// The plan to carry out; none to make one and write nothing.
+    pub plan: Option<String>,
+}
+
+/// Makes the plan for the one resource of the settings, or carries it out.
+///
+/// # Errors
+///
+/// [`Error::StalePlan`] if carrying it out would not do what was reviewed, [`Error::Input`] if a file cannot be used, and as
+/// [`run`](super::run). Nothing is committed then, but for what an interruption leaves.
+pub async fn backfill(config: &Config, wanted: &Wanted, ambient: &Ambient) -> Result<Plan, Error> {
+    let [resource] = &config.resources[..] else {
+        return Err(Error::Bug("a backfill of several resources".to_owned()));
+    };
+    let store = match wanted.plan {
+        Some(_) => Store::open(&config.lake, &config.s3, true)?,
+        None => Store::open_or_imagine(&config.lake, &config.s3)?,
+    };
+    if wanted.inputs.is_empty() {
+        let client = Client::new(config.connection.clone(), &config.credentials()?, ambient.random() as u64)?;
+        return from(config, wanted, ambient, resource, &Said::Api(&client), store).await;
+    }
+    let inputs = Inputs::open(&wanted.inputs, wanted.observed_at, resource.clone())?;
+    let resource = inputs.resource.clone();
+    from(config, wanted, ambient, &resource, &Said::<Client>::In(&inputs), store).await
+}
+
+/// Where it is said what there is.
+enum Said<'a, S> {
+    /// By the API, as it is now.
+    Api(&'a S),
+    /// In files, as it once was.
+    In(&'a Inputs),
+}
+
+async fn from<S: Source>(
+    config: &Config,
+    wanted: &Wanted,
+    ambient: &Ambient,
+    resource: &Resource,
+    said: &Said<'_, S>,
+    store: Store,
+) -> Result<Plan, Error> {
+    let lake = match wanted.plan {
+        Some(_) => open_lake(config, ambient, store).await?,
+        None => Lake::open_or_imagine(store, ambient.identity(config.granularity)).await?,
+    };
+    let backfill = Backfill { config, wanted, ambient, resource, said, lake: &lake };
+    for attempt in 1..=ATTEMPTS_MAX {
+        match backfill.attempt().await {
+            Ok(Some(plan)) => return Ok(plan),
+            Ok(None) => tracing::warn!(resource = resource.name, "another run was quicker; beginning again"),
+            Err(error) if attempt < ATTEMPTS_MAX && is_torn(&error, &config.polling[&resource.name]) => {
+                tracing::warn!(resource = resource.name, attempt, %error, "polling again");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::Outrun { resource: resource.name.clone(), attempts: ATTEMPTS_MAX })
+}
+
+/// The backfill of one resource.
+struct Backfill<'a, S> {
+    config: &'a Config,
+    wanted: &'a Wanted,
+    ambient: &'a Ambient,
+    resource: &'a Resource,
+    said: &'a Said<'a, S>,
+    lake: &'a Lake,
+}
+
+impl<S: Source> Backfill<'_, S> {
+    /// `None` if another run has committed meanwhile.
+    async fn attempt(&self) -> Result<Option<Plan>, Error> {
+        let log = Log::new(self.lake, self.resource);
+        let projection = Projection::new(self.lake, self.resource, self.spool());
+        let publishes = self.wanted.plan.is_some();
+        let head = if publishes { log.settle(self.spool()).await? } else { log.head().await? };
+        if publishes && head.seq > 0 {
+            projection.advance(&log, &head, &Twins::default()).await?;
+        }
+        let (known, _) = lake::load_known(self.lake, &self.decoder(), &head, self.spool()).await?;
+        let Some(mut observed) = self.observe(&head, known).await? else {
+            return Ok(Some(Plan { resource: self.resource.name.clone(), head: head.seq, ..Plan::default() }));
+        };
+        self.draft_removals(&head, &mut observed).await?;
+        let samples = if publishes { Vec::new() } else { self.samples(&head, &mut observed.sink).await? };
+        let (tally, changes) = (observed.conclusion.tally, observed.sink.sum);
+        let mut plan = Plan {
+            plan: hash_of(&self.resource.name, changes),
+            head: head.seq,
+            listed: tally.listed() - tally.repeated,
+            equal: tally.unchanged + tally.equal,
+            kept: tally.stale,
+            rejected: tally.rejected,
+            withheld: observed.withheld,
+            samples,
+            ..std::mem::take(&mut observed.sink.plan)
+        };
+        let Some(reviewed) = &self.wanted.plan else { return Ok(Some(plan)) };
+        let base = self.base(&log, &head, reviewed, changes, &mut plan).await?;
+        let facts = PollFacts {
+            body: observed.body,
+            etag: None,
+            full_poll_at: head.cursor.as_ref().and_then(|cursor| cursor.full_poll_at),
+            known_before: observed.before.present,
+            open_before: observed.before.open,
+            backfill: Some((reviewed.clone(), base)),
+        };
+        if let Some(diff) = observed.sink.drafts.seal(&facts)? {
+            let Outcome::Committed(head) = log.commit(&diff, |_| plan.commits += 1).await? else { return Ok(None) };
+            plan.head = head.seq;
+            let mut twins = Twins::default();
+            diff.into_objects().for_each(|sealed| twins.add(sealed, self.resource));
+            projection.advance(&log, &head, &twins).await?;
+        }
+        plan.published = true;
+        Ok(Some(plan))
+    }
+
+    /// The number of the last commit before the plan's, if what there is to be done is what was reviewed, or the rest of it.
+    async fn base(
+        &self,
+        log: &Log<'_>,
+        head: &Head,
+        reviewed: &str,
+        changes: ChangeSum,
+        plan: &mut Plan,
+    ) -> Result<u64, Error> {
+        if plan.plan == reviewed {
+            return Ok(head.seq);
+        }
+        let stale = || Error::StalePlan { reviewed: reviewed.to_owned(), plan: hash_of(&self.resource.name, changes) };
+        let (base, done) = log.begun_backfill(head, reviewed).await?.ok_or_else(stale)?;
+        if hash_of(&self.resource.name, changes.and(done)) != reviewed {
+            return Err(stale());
+        }
+        plan.plan = reviewed.to_owned();
+        plan.committed_before = done.count;
+        Ok(base)
+    }
+
+    /// Reads what is said, and drafts what it adds and changes. `None` if the API lacks the resource, and may.
+    async fn observe(&self, head: &Head, known: Known) -> Result<Option<Observed<Planning>>, Error> {
+        let poll = match self.said {
+            Said::Api(_) => self.ambient.begin_poll(head),
+            Said::In(inputs) => self.ambient.begin_input(head, inputs.observed_at),
+        };
+        let page_size = self.config.polling[&self.resource.name].page_size;
+        let limits = Limits { paged: page_size.is_some(), ..self.config.limits };
+        let mut observed = match self.said {
+            Said::Api(source) => {
+                let listed = known.listed();
+                let request = ListRequest { page_size, ..ListRequest::default() };
+                let mut body = match source.poll(self.resource, &request).await? {
+                    Answer::Body(body) => body,
+                    Answer::Absent if listed == 0 => return Ok(None),
+                    Answer::Absent => return Err(GuardRefusal::Emptied { known: listed }.into()),
+                    Answer::NotModified => {
+                        return Err(Error::Bug("an answer to a question that was not asked".to_owned()));
+                    }
+                };
+                let sink = self.planning(head, &poll)?;
+                let mut observation = Observation::new(self.decoder(), self.lake.seed(), known, sink, self.spool());
+                while let Some(chunk) = body.next().await? {
+                    observation.push(&chunk)?;
+                }
+                observation.finish(poll, None, false)?
+            }
+            Said::In(inputs) => {
+                let newer = self.newer(head, &known, inputs).await?;
+                let sink = self.planning(head, &poll)?;
+                let mut observed = self.read(inputs, known, newer, sink, poll)?;
+                // What is not in a file has not gone.
+                observed.conclusion.withhold_removals();
+                observed
+            }
+        };
+        limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
+        if let Some((first, _)) = observed.rejected.first() {
+            let records = observed.rejected.len();
+            tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; not taken");
+        }
+        let conclusion = &mut observed.conclusion;
+        let doubtful = conclusion.tally.hides_the_missing() || page_size.is_some();
+        if doubtful && !self.config.limits.accept_removals {
+            observed.withheld = conclusion.missing.len() as u64;
+            conclusion.withhold_removals();
+        }
+        Ok(Some(observed))
+    }
+
+    fn read<K: Sink>(
+        &self,
+        inputs: &Inputs,
+        known: Known,
+        newer: HashSet<u128>,
+        sink: K,
+        poll: PollStart,
+    ) -> Result<Observed<K>, Error> {
+        let observation = Observation::new(self.decoder(), self.lake.seed(), known, sink, self.spool());
+        let mut observation = observation.of_input(newer);
+        inputs.read(|path, chunk| {
+            let read = match chunk {
+                Some(chunk) => observation.push(chunk),
+                None => observation.end_body(),
+            };
+            read.map_err(|error| match error {
+                error @ Error::Lake(_) => error,
+                error => Error::Input { path: path.to_owned(), problem: error.to_string() },
+            })
+        })?;
+        observation.finish(poll, None, false)
+    }
+
+    /// The records of which a newer input is known than these.
+    async fn newer(&self, head: &Head, known: &Known, inputs: &Inputs) -> Result<HashSet<u128>, Error> {
+        if known.census().unlisted == 0 {
+            return Ok(HashSet::new());
+        }
+        let sink = Differing { seed: self.lake.seed(), records: HashMap::new() };
+        let poll = PollStart { id: String::new(), observed_at: inputs.observed_at };
+        let records = self.read(inputs, known.clone(), HashSet::new(), sink, poll)?.sink.records;
+        let mut newer = HashSet::new();
+        self.last_rows(head, &records, |key, _, stamp| {
+            if input_time(stamp.poll_id).is_none_or(|time| time >= inputs.observed_at) {
+                newer.insert(key);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(newer)
+    }
+
+    fn planning(&self, head: &Head, poll: &PollStart) -> Result<Planning, Error> {
+        let (lake, resource) = (self.lake, self.resource);
+        let drafts = Drafts::new(lake, resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
+        Ok(Planning {
+            drafts,
+            seed: lake.seed(),
+            granularity: if resource.partitioned { lake.granularity() } else { Granularity::None },
+            from: self.wanted.from.map_or(i64::MIN, start_of),
+            until: self.wanted.to.map_or(i64::MAX, |day| start_of(day).saturating_add(DAY_US)),
+            is_input: matches!(self.said, Said::In(_)),
+            plan: Plan { resource: resource.name.clone(), ..Plan::default() },
+            sum: ChangeSum::default(),
+            sampled: Vec::new(),
+        })
+    }
+
+    /// Drafts a last row for each record of the range that is missing.
+    async fn draft_removals(&self, head: &Head, observed: &mut Observed<Planning>) -> Result<(), Error> {
+        let missing: Missing = observed.conclusion.missing.iter().map(|record| (record.key, *record)).collect();
+        let wanted = missing.iter().map(|(key, record)| (*key, record.partition)).collect();
+        let sink = &mut observed.sink;
+        sink.drafts.begin_removals();
+        self.last_rows(head, &wanted, |key, row, _| {
+            let Some(record) = missing.get(&key) else { return Ok(()) };
+            sink.draft(self.resource, Operation::Removed, filed(record), row, Effect::removed(record.open))
+        })
+        .await
+    }
+
+    /// Some of the plan, value by value.
+    async fn samples(&self, head: &Head, sink: &mut Planning) -> Result<Vec<Sample>, Error> {
+        let sampled = std::mem::take(&mut sink.sampled);
+        let wanted = sampled.iter().filter(|sampled| sampled.operation == Operation::Changed);
+        let wanted = wanted.map(|sampled| (sampled.key, sampled.partition)).collect();
+        let mut before = HashMap::new();
+        self.last_rows(head, &wanted, |key, row, _| {
+            before.insert(key, row.to_static());
+            Ok(())
+        })
+        .await?;
+        let nothing = Row { cells: vec![Cell::Null; self.resource.columns.len()], extra: None };
+        let sample = |sampled: &Sampled| {
+            let Sampled { operation, key, partition, row } = sampled;
+            let (before, after) = match operation {
+                Operation::Removed => (row, &nothing),
+                Operation::Added | Operation::Changed => (before.get(key).unwrap_or(&nothing), row),
+            };
+            Sample::of(*operation, &sink.name_of(*partition), before, after, self.resource)
+        };
+        Ok(sampled.iter().flat_map(sample).collect())
+    }
+
+    /// Calls `each` with the last row of each of these records that have not gone, all of which must be there.
+    async fn last_rows(
+        &self,
+        head: &Head,
+        records: &HashMap<u128, EventPartition>,
+        mut each: impl FnMut(u128, &Row<'_>, Stamp<'_>) -> Result<(), LakeError>,
+    ) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (wanted, partitions) = (records.keys().copied().collect(), records.values().copied().collect());
+        let batches = lake::last_rows(self.lake, self.resource, head, self.spool(), &partitions, &wanted).await?;
+        let mut met = 0;
+        for batch in &batches {
+            for index in 0..batch.num_rows() {
+                let row = Row::read(batch, index, self.resource);
+                let key = row.key(self.resource).map(|key| key_hash(self.lake.seed(), key));
+                let (Some(key), Some(stamp)) = (key, Stamp::read(batch, index)) else { continue };
+                met += 1;
+                each(key, &row, stamp)?;
+            }
+        }
+        if met == records.len() {
+            return Ok(());
+        }
+        let problem = format!("has the last versions of {met} of {} records", records.len());
+        Err(LakeError::damaged(&format!("changes/{}", self.resource.name), problem).into())
+    }
+
+    fn decoder(&self) -> Decoder<'_> {
+        Decoder::new(self.resource, self.config.naive_zone)
+    }
+
+    fn spool(&self) -> &Path {
+        &self.config.spool
+    }
+}
+
+/// Microseconds of a day.
+const DAY_US: i64 = TimeDelta::days(1).num_seconds() * 1_000_000;
+
+/// The first moment of a day, in microseconds.
+fn start_of(day: NaiveDate) -> i64 {
+    day.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
+}
+
+/// Drafts what is of the range, and keeps account of it.
+struct Planning {
+    drafts: Drafts,
+    seed: Seed,
+    granularity: Granularity,
+    /// The range, in microseconds, without its end.
+    from: i64,
+    until: i64,
+    is_input: bool,
+    plan: Plan,
+    sum: ChangeSum,
+    sampled: Vec<Sampled>,
+}
+
+/// A record of which it is shown what changes.
+struct Sampled {
+    operation: Operation,
+    key: u128,
+    partition: EventPartition,
+    /// As it will be; of one that has gone, as it was.
+    row: Row<'static>,
+}
+
+impl Planning {
+    /// What a partition is called; one word for a table that has none.
+    fn name_of(&self, partition: EventPartition) -> String {
+        self.granularity.value(partition).unwrap_or_else(|| "all".to_owned())
+    }
+
+    /// Drafts a version, if it is of the range.
+    fn draft(
+        &mut self,
+        resource: &Resource,
+        operation: Operation,
+        filed: Filed,
+        row: &Row<'_>,
+        effect: Effect,
+    ) -> Result<(), LakeError> {
+        let date = row.event_time(resource).unwrap_or(filed.first_seen_at);
+        if !(self.from..self.until).contains(&date) {
+            self.plan.outside += 1;
+            return Ok(());
+        }
+        let Some(key) = row.key(resource) else { return Ok(()) };
+        let change = ChangeSum::of(operation, key_hash(PLAN_SEED, key), row.digest(resource, PLAN_SEED));
+        self.sum = self.sum.and(change);
+        self.plan.changes.count(operation);
+        self.plan.partitions.entry(self.name_of(filed.partition)).or_default().count(operation);
+        if self.sampled.iter().filter(|sampled| sampled.operation == operation).count() < SAMPLES_MAX {
+            let (key, partition) = (key_hash(self.seed, key), filed.partition);
+            self.sampled.push(Sampled { operation, key, partition, row: row.to_static() });
+        }
+        self.drafts.append(operation, filed, row, Effect { change, ..effect })
+    }
+}
+
+impl Sink for Planning {
+    fn file(&self, event_time: Option<i64>) -> Filed {
+        self.drafts.file(event_time)
+    }
+
+    fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, _text: &[u8]) -> Result<(), LakeError> {
+        // What the API does not list is not expected to change.
+        let open = i64::from(row.is_open(resource) && !self.is_input);
+        match verdict {
+            Verdict::Unchanged | Verdict::Waits | Verdict::Stale => Ok(()),
+            Verdict::Added(filed) => {
+                let effect = Effect { known: 1, open, ..Effect::default() };
+                self.draft(resource, Operation::Added, filed, row, effect)
+            }
+            Verdict::Changed(filed) => {
+                let effect = Effect { known: 0, open: open - i64::from(filed.was_open), ..Effect::default() };
+                self.draft(resource, Operation::Changed, filed, row, effect)
+            }
+        }
+    }
+}
+
+/// Keeps the keys of the records that are known from an input with other values, and where they are filed.
+struct Differing {
+    seed: Seed,
+    records: HashMap<u128, EventPartition>,
+}
+
+impl Sink for Differing {
+    fn file(&self, _event_time: Option<i64>) -> Filed {
+        Filed { partition: EventPartition::default(), first_seen_at: 0, was_open: false }
+    }
+
+    fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, _text: &[u8]) -> Result<(), LakeError> {
+        if let (Verdict::Changed(filed), Some(key)) = (verdict, row.key(resource)) {
+            self.records.insert(key_hash(self.seed, key), filed.partition);
+        }
+        Ok(())
+    }
+}
