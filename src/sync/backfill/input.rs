@@ -66,6 +66,11 @@ impl Inputs {
         Ok(Self { observed_at, resource, files: files.to_vec() })
     }
 
+    /// The file that is read last.
+    pub(super) fn last(&self) -> &Path {
+        self.files.last().map_or(Path::new(""), PathBuf::as_path)
+    }
+
     /// Calls `each` with every file's path, and its content chunk by chunk; at its end with nothing.
     pub(super) fn read(&self, mut each: impl FnMut(&Path, Option<&[u8]>) -> Result<(), Error>) -> Result<(), Error> {
         for path in &self.files {
@@ -79,6 +84,18 @@ impl Inputs {
             each(path, None)?;
         }
         Ok(())
+    }
+}
+
+/// Why a file is not taken, where its content is the reason. It is read as an answer of the API is.
+pub(super) fn explain(path: &Path, error: Error) -> Error {
+    let problem = error.to_string();
+    match error {
+        Error::Lake(_) | Error::Bug(_) => error,
+        _ => {
+            let problem = problem.strip_prefix("the API's answer is ").unwrap_or(&problem).to_owned();
+            Error::Input { path: path.to_owned(), problem }
+        }
     }
 }
 

@@ -237,7 +237,10 @@ impl<S: Source> Backfill<'_, S> {
                 observed
             }
         };
-        limits.check(&observed.conclusion).map_err(|refusal| observed.refuse(refusal))?;
+        limits.check(&observed.conclusion).map_err(|refusal| match self.said {
+            Said::Api(_) => observed.refuse(refusal),
+            Said::In(inputs) => input::explain(inputs.last(), observed.refuse(refusal)),
+        })?;
         if let Some((first, _)) = observed.rejected.first() {
             let records = observed.rejected.len();
             tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; not taken");
@@ -266,10 +269,7 @@ impl<S: Source> Backfill<'_, S> {
                 Some(chunk) => observation.push(chunk),
                 None => observation.end_body(),
             };
-            read.map_err(|error| match error {
-                error @ Error::Lake(_) => error,
-                error => Error::Input { path: path.to_owned(), problem: error.to_string() },
-            })
+            read.map_err(|error| input::explain(path, error))
         })?;
         observation.finish(poll, None, false)
     }
