@@ -49,6 +49,8 @@ pub enum Verdict {
     Added(Filed),
     /// Known with another value.
     Changed(Filed),
+    /// Known from an input alone, and listed by the API: from here on what that says stands.
+    Listed(Filed),
     /// Known with another value that is newer: the server that has answered is behind, or an input is older than what is
     /// known. What is known stays.
     Stale,
@@ -59,7 +61,7 @@ pub enum Verdict {
 /// A record that has waited for its verdict.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
-    /// `Added`, `Changed` or `Stale`.
+    /// Anything but `Unchanged` and `Waits`.
     pub verdict: Verdict,
     /// Its text, until the next record waits.
     pub text: TextAt,
@@ -97,7 +99,7 @@ pub enum DiffError {
 pub struct Tally {
     /// Not known before, or returned.
     pub added: u64,
-    /// With another value.
+    /// With another value, or listed for the first time where an input had told of it.
     pub changed: u64,
     /// Gone.
     pub removed: u64,
@@ -438,12 +440,12 @@ impl Diff {
         }
         let was_open = record.open && !record.removed;
         let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
-        // That the API lists it from here on is told by a row of its own.
-        let is_same = is_known && record.unlisted == unlisted;
-        let (count, verdict) = match (is_same, record.removed) {
-            (true, _) => (&mut self.tally.equal, Verdict::Unchanged),
-            (false, true) => (&mut self.tally.added, Verdict::Added(filed)),
-            (false, false) => (&mut self.tally.changed, Verdict::Changed(filed)),
+        let (count, verdict) = match record.removed {
+            true => (&mut self.tally.added, Verdict::Added(filed)),
+            // Even if it says the same: where a record is from is told by its row.
+            false if record.unlisted && !unlisted => (&mut self.tally.changed, Verdict::Listed(filed)),
+            false if is_known => (&mut self.tally.equal, Verdict::Unchanged),
+            false => (&mut self.tally.changed, Verdict::Changed(filed)),
         };
         *count += 1;
         Ok(verdict)
@@ -774,6 +776,62 @@ mod tests {
                 assert!(is_conflict(poll(first, second, false)), "{key}");
             }
             assert!(is_conflict(poll(old, old, true)), "{key}");
+        }
+    }
+
+    /// What an input has told of, and the API has not.
+    fn unlisted(key: u128, value: u64) -> KnownRecord {
+        KnownRecord { element: 0, unlisted: true, ..record(key, value) }
+    }
+
+    #[test]
+    fn what_only_an_input_has_told_of_is_not_missing_and_is_the_apis_once_that_lists_it() {
+        let mut diff = diff(known_of([record(1, 101), unlisted(2, 102), unlisted(3, 103)]));
+        assert!(diff.recognize(1010).unwrap());
+        assert!(!diff.recognize(1030).unwrap(), "what the API has not listed has no bytes of its own");
+        let verdict = classify(&mut diff, sighting(3, 103));
+        assert!(matches!(verdict, Verdict::Listed(_)), "{verdict:?}");
+        let mut conclusion = diff.conclude().unwrap();
+        let Tally { unchanged, changed, removed, .. } = conclusion.tally;
+        assert_eq!((unchanged, changed, removed, conclusion.listed_before), (1, 1, 0, 1));
+        conclusion.settle_removals();
+        let after = known_after(conclusion);
+        let unlisted: Vec<_> = after.records().map(|record| record.unwrap()).map(|it| (it.key, it.unlisted)).collect();
+        assert_eq!(unlisted, [(1, false), (3, false), (2, true)]);
+        assert_eq!((after.present(), after.listed()), (3, 2));
+
+        // From here on it can go.
+        let mut diff = self::diff(after);
+        assert!(diff.recognize(1010).unwrap());
+        assert_eq!(diff.conclude().unwrap().missing.iter().map(|record| record.key).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn an_input_adds_what_the_api_has_not_listed_and_leaves_the_rest_as_it_is_known() {
+        let gone = KnownRecord { removed: true, ..record(3, 103) };
+        let known = || known_of([record(1, 101), record(2, 102), gone, unlisted(4, 104), unlisted(5, 105)]);
+        for (key, value, newer, expected) in [
+            (1, 101, false, "Unchanged"),
+            (2, 7, false, "Stale"),
+            (3, 103, false, "Stale"),
+            (3, 7, false, "Stale"),
+            (4, 104, false, "Unchanged"),
+            (4, 104, true, "Unchanged"),
+            (4, 7, false, "Changed"),
+            (5, 7, true, "Stale"),
+            (6, 106, false, "Added"),
+        ] {
+            let newer = if newer { HashSet::from([key]) } else { HashSet::new() };
+            let mut diff = diff(known()).of_input(newer);
+            let mut verdict = classify(&mut diff, sighting(key, value));
+            if let Some(placed) = diff.place().unwrap().first() {
+                verdict = placed.verdict;
+            }
+            assert!(format!("{verdict:?}").starts_with(expected), "{key} {value}: {verdict:?}");
+            // The same once more, and another of the same key.
+            classify(&mut diff, sighting(key, value));
+            let other = Sighting { digest: 999, ..sighting(key, value) };
+            assert!(is_conflict(diff.classify(other, slice(1), || NEW).and_then(|_| diff.place()).map(drop)));
         }
     }
 

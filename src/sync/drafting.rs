@@ -51,8 +51,10 @@ impl Sink for Drafting {
                 let effect = Effect { known: 1, open: i64::from(open), event_time, ..Effect::default() };
                 self.draft(resource, Operation::Added, filed, row, effect)
             }
-            Verdict::Changed(mut filed) => {
-                self.oddities.compare(row, filed, resource);
+            Verdict::Changed(mut filed) | Verdict::Listed(mut filed) => {
+                if matches!(verdict, Verdict::Changed(_)) {
+                    self.oddities.compare(row, filed, resource);
+                }
                 if has(Defect::MovesRecords) {
                     filed.partition = self.drafts.file(event_time).partition;
                 }

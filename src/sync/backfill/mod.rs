@@ -461,7 +461,7 @@ impl Sink for Planning {
                 let effect = Effect { known: 1, open, ..Effect::default() };
                 self.draft(resource, Operation::Added, filed, row, effect)
             }
-            Verdict::Changed(filed) => {
+            Verdict::Changed(filed) | Verdict::Listed(filed) => {
                 let effect = Effect { known: 0, open: open - i64::from(filed.was_open), ..Effect::default() };
                 self.draft(resource, Operation::Changed, filed, row, effect)
             }

@@ -238,7 +238,7 @@ impl Sink for Differing {
                 self.found.only_in_api(key, is_new && is_late);
                 return Ok(());
             }
-            Verdict::Changed(_) => false,
+            Verdict::Changed(_) | Verdict::Listed(_) => false,
             Verdict::Stale => true,
         };
         let kept = self.texts.keep(key_hash(self.seed, (column, key)), text, is_stale);

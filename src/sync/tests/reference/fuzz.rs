@@ -74,7 +74,7 @@ fn agree(ground: &Ground, bytes: &[u8]) -> Vec<End> {
     let take = |(body, nth): (&[u8], u32)| {
         // Two bits for each of four polls, and over again.
         let bits = habits >> (2 * nth);
-        let habits = Habits { withholds: bits & 1 == 1, forgets: bits & 2 == 2 };
+        let habits = Habits { withholds: bits & 1 == 1, forgets: bits & 2 == 2, takes_inputs: bits & 3 == 3 };
         match pair.poll(body, &sizes, habits) {
             Err(how) => panic!("poll {nth}: {how}"),
             Ok(Err(refused)) => End::Refused(refused),

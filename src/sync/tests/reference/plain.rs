@@ -176,13 +176,13 @@ impl Reading<'_> {
             Some(before) => {
                 let open = resource.statuses.iter().flat_map(|statuses| &statuses.open);
                 let is_listed = row.status(resource).is_some_and(|status| open.into_iter().any(|open| open == status));
-                self.findings.regressed += u64::from(is_listed && !before.open);
+                self.findings.regressed += u64::from(is_listed && !before.open && !before.unlisted);
                 &mut self.findings.changed
             }
             None => &mut self.findings.added,
         };
         *count += 1;
-        if before.is_none_or(|before| before.removed || before.digest != digest) {
+        if before.is_none_or(|before| before.removed || before.unlisted || before.digest != digest) {
             self.note_status(row);
         }
         Ok(())

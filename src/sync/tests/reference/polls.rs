@@ -197,11 +197,11 @@ pub(super) fn history(
 fn poll(reach: usize) -> impl Strategy<Value = Poll> {
     let sizes = prop_oneof![vec(1_usize..80, 1..4), vec(1_usize..5_000, 1..4), Just(vec![usize::MAX])];
     let layout = prop_oneof![Just(0), any::<u64>()];
-    let habits = prop_oneof![3 => Just((false, false)), 1 => any::<(bool, bool)>()];
+    let habits = prop_oneof![3 => Just((false, false, false)), 1 => any::<(bool, bool, bool)>()];
     let damage = prop_oneof![4 => Just(None), 1 => damage().prop_map(Some)];
     (vec(step(reach), 0..6), layout, damage, sizes, habits).prop_map(|(steps, layout, damage, sizes, habits)| {
-        let (withholds, forgets) = habits;
-        Poll { steps, layout, damage, sizes, habits: Habits { withholds, forgets } }
+        let (withholds, forgets, takes_inputs) = habits;
+        Poll { steps, layout, damage, sizes, habits: Habits { withholds, forgets, takes_inputs } }
     })
 }
 
