@@ -1,6 +1,7 @@
 //! What is in the lake is what was observed: exactly, exactly once, and never less.
 
 mod archive;
+mod backfill;
 mod caches;
 mod disk;
 mod empty;

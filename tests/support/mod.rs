@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod api;
+pub mod backfilled;
 pub mod browser;
 pub mod debian;
 pub mod duckdb;
