@@ -1,13 +1,13 @@
 //! A backfill does what was reviewed, or nothing: whatever moves on meanwhile, and however often it is killed. What files say never
 //! takes the place of what the API says, nor of what a later file says.
 
-use std::{collections::BTreeMap, fs, io::Write, path::Path, thread, time::Duration};
+use std::{collections::BTreeMap, fs, io::Write, path::Path, thread};
 
 use chrono::TimeDelta;
 use flate2::{Compression, write::GzEncoder};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::records::{assert_current_is_the_truth, assert_lake_is_the_truth, lawful_changes};
+use super::records::{assert_current_is_the_truth, assert_lake_is_the_truth};
 use crate::support::{
     api::ScriptedApi,
     backfilled::{Backfill, Planned},
@@ -31,7 +31,10 @@ fn cursor(lake: &Lake, resource: &str) -> Value {
     let mut status = program_without_credentials(lake.folder());
     let ended = run(status.args(["status", "--json", "--resource", resource, "--lake"]).arg(lake.path()));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    serde_json::from_str::<Value>(ended.stdout.lines().next().unwrap()).unwrap()["cursor"].clone()
+    let mut status: Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    let cursor = status.as_object_mut().unwrap();
+    cursor.retain(|name, _| !["resource", "head", "objects", "bytes"].contains(&name.as_str()));
+    status
 }
 
 #[track_caller]
@@ -55,7 +58,7 @@ fn a_range_of_dates_is_written_as_planned_and_a_sync_brings_the_rest() {
     assert_eq!(names, ["2025-09", "2025-10", "2025-11", "2025-12"]);
     let [added, changed, removed] = plan.changes();
     assert_eq!((changed, removed, plan.figure("outside")), (0, 0, plan.figure("listed") - added));
-    assert!(added > 20 && plan.figure("outside") > 20, "{:?}", plan.plan);
+    assert!(added >= 20 && plan.figure("outside") > 20, "{:?}", plan.plan);
     assert_eq!(backfill.publish().hash(), plan.hash());
     let days = "min(CAST(created_at AS DATE)) >= '2025-09-10' AND max(CAST(created_at AS DATE)) <= '2025-12-05'";
     let days = days.replace("created_at", "completed_at");
@@ -167,15 +170,20 @@ fn nothing_is_done_without_a_review() {
     assert_refused(&Backfill::of(&lake, NO_API, "trade").args(&["--dry-run"]), 78, "trades", &lake);
 }
 
-/// A trade as the API writes it.
-fn trade(id: &str, day: &str, status: &str, amount: &str) -> Value {
-    let amount: Value = serde_json::from_str(amount).unwrap();
-    json!({ "transactionId": id, "createdAt": format!("{day}T08:00:00Z"), "status": status, "fromAmount": amount, "fills": [] })
+/// A trade as the API writes it: no digit of the amount goes through a binary number.
+fn trade(id: &str, day: &str, status: &str, amount: &str) -> String {
+    format!(
+        r#"{{"transactionId":"{id}","createdAt":"{day}T08:00:00Z","status":"{status}","fromAmount":{amount},"fills":[]}}"#
+    )
+}
+
+fn list(records: &[String]) -> String {
+    format!("[{}]", records.join(","))
 }
 
 /// A file of these records.
-fn input(lake: &Lake, name: &str, records: &[Value]) -> String {
-    let text = Value::from(records).to_string().into_bytes();
+fn input(lake: &Lake, name: &str, records: &[String]) -> String {
+    let text = list(records).into_bytes();
     let bytes = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
         Some("gz") => {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -255,8 +263,8 @@ fn files_bring_what_the_api_does_not_list_and_change_nothing_that_is_newer() {
     assert_eq!(["added", "changed", "removed", "unchanged"].map(|name| synced.figure("trades", name)), [0, 0, 0, 4]);
     // The API has the last word on what it does list, even with a value of before, and from then on it can go.
     let listed = [old("X1", "COMPLETED"), old("X3", "COMPLETED")];
-    let serve = |records: &[Value]| api.serve("/api/v1/trades", Value::from(records).to_string());
-    let trades: Vec<Value> = ["T1", "T2", "T3", "T4"].map(|id| trade(id, "2026-01-03", "COMPLETED", "1")).to_vec();
+    let serve = |records: &[String]| api.serve("/api/v1/trades", list(records));
+    let trades: Vec<String> = ["T1", "T2", "T3", "T4"].map(|id| trade(id, "2026-01-03", "COMPLETED", "1")).to_vec();
     serve(&[&trades[..], &listed].concat());
     let synced = sync();
     assert_eq!(["added", "changed", "removed"].map(|name| synced.figure("trades", name)), [0, 6, 0]);
@@ -301,12 +309,17 @@ fn a_file_that_is_not_what_it_should_be_is_refused_by_name_and_nothing_is_taken(
         (odd("empty.json", ""), "empty.json: refused"),
         (odd("page.json", r#"{"content":[]}"#), "page.json: "),
         (odd("two.json", "[][]"), "two.json: refused"),
-        (odd("text.json", r#"[{"transactionId":"A","fromAmount":"1"}]"#), "text.json: refused: 1 of 1 records"),
         (lake.folder().join("none.json").display().to_string(), "none.json: "),
     ] {
         assert_refused(&of(&[&file]), 65, why, &lake);
         assert_refused(&of(&[&good, &file]), 65, why, &lake);
     }
+    // As many as may be odd in a list may be odd here; they are told, and not taken.
+    let text = odd("text.json", r#"[{"transactionId":"Z","fromAmount":"1"}]"#);
+    assert_refused(&of(&[&text]), 65, "text.json: refused: 1 of 1 records do not fit", &lake);
+    let ended = of(&[&good, &text]).run();
+    assert_eq!((Planned::of(&ended).figure("rejected"), Planned::of(&ended).figure("added")), (1, 1));
+    assert!(ended.stderr.contains("record `Z`, fromAmount"), "{}", ended.stderr);
     let untimed = Backfill::of(&lake, NO_API, "trades").args(&["--dry-run", "--input", &good]);
     assert_refused(&untimed, 65, "good.json: nothing says of when it is; --observed-at does", &lake);
 }
@@ -357,28 +370,39 @@ fn an_archived_answer_says_itself_what_it_is_and_personal_data_is_not_treated_tw
 
 #[test]
 fn a_backfill_that_is_killed_a_hundred_times_and_gone_on_with_gives_the_same_lake() {
-    let (sandbox, mut random, mut duckdb) = (Sandbox::start(204, 900), Random::seeded(20400), DuckDb::start());
+    let (sandbox, mut random, mut duckdb) = (Sandbox::start(204, 450), Random::seeded(20400), DuckDb::start());
     let rows = |lake: &Lake| {
         let scan = lake.scan("changes", "trades");
         format!("(SELECT * EXCLUDE (_seq, _observed_at, _first_seen_at, _poll_id) FROM {scan})")
     };
-    // From the API, and from a file of what it said.
-    let whole = Lake::new();
-    let file = input(&whole, "trades.json", &listed(&sandbox));
-    let with_input = ["--input", file.as_str(), "--observed-at", "2026-01-01T00:00:00Z"];
+    // From the API, and from a file of what it said; many objects, so that a kill mostly leaves a part of them.
+    let inputs = Lake::new();
+    let (file, settings) = (inputs.folder().join("trades.json"), inputs.folder().join("settings.toml"));
+    fs::write(&settings, "partition = \"day\"\n").unwrap();
+    let settings = ["--config", settings.to_str().unwrap()];
+    fs::write(&file, listed(&sandbox)).unwrap();
+    let with_input = ["--input", file.to_str().unwrap(), "--observed-at", "2026-01-01T00:00:00Z"];
     for args in [&["--from", "2025-01-01"][..], &with_input] {
         let whole = Lake::new();
         let began = std::time::Instant::now();
-        let plan = Backfill::of(&whole, &sandbox.url(), "trades").args(args).publish();
+        let plan = Backfill::of(&whole, &sandbox.url(), "trades").args(&settings).args(args).publish();
         let reach = began.elapsed() / 2;
-        assert!(plan.partitions.len() > 10, "many commits: {:?}", plan.partitions);
+        assert!(plan.partitions.len() > 100, "many commits: {:?}", plan.partitions);
         let (mut kills, mut gone_on) = (0, 0);
         while kills < KILLS / 2 {
             let lake = Lake::new();
-            let backfill = Backfill::of(&lake, &sandbox.url(), "trades").args(args).publishing(&plan);
+            let backfill = Backfill::of(&lake, &sandbox.url(), "trades").args(&settings).args(args).publishing(&plan);
             let ended = loop {
                 let mut child = spawn(&mut backfill.command());
-                thread::sleep(reach.mul_f64(random.share()).max(Duration::from_millis(1)));
+                if random.one_in(2) {
+                    thread::sleep(reach.mul_f64(random.share()));
+                } else {
+                    // Somewhere among its commits.
+                    let few = random.below(plan.partitions.len() as u64) as usize;
+                    let is_at_it =
+                        || lake.files_below("changes").iter().filter(|file| file.ends_with(".parquet")).count() < few;
+                    while is_at_it() && child.try_wait().unwrap().is_none() {}
+                }
                 if child.try_wait().unwrap().is_some() || random.one_in(8) {
                     break end(child);
                 }
@@ -391,18 +415,17 @@ fn a_backfill_that_is_killed_a_hundred_times_and_gone_on_with_gives_the_same_lak
             gone_on += u32::from(published.figure("committed_before") > 0);
             assert_eq!(duckdb.rows_apart(&rows(&whole), &rows(&lake)), "0", "{args:?}");
             assert_verified(&lake);
-            lawful_changes(&mut duckdb, &lake, &Resource::named("trades"));
         }
         println!("{args:?}: {kills} kills, {gone_on} backfills had a part committed when they were gone on with");
-        assert!(gone_on > 0);
+        assert!(gone_on > 5);
     }
 }
 
 /// What the sandbox lists.
-fn listed(sandbox: &Sandbox) -> Vec<Value> {
+fn listed(sandbox: &Sandbox) -> String {
     let lake = Lake::new();
     Sync::of(&lake, &sandbox.url(), "trades").settings("raw_archive = true\n").succeed();
     let [archived] = &lake.files_below("raw/trades")[..] else { panic!("one poll") };
     let bytes = zstd::decode_all(fs::File::open(lake.path().join(archived)).unwrap()).unwrap();
-    serde_json::from_slice(&bytes).unwrap()
+    String::from_utf8(bytes).unwrap()
 }

@@ -271,7 +271,7 @@ impl<S: Source> Backfill<'_, S> {
             };
             read.map_err(|error| input::explain(path, error))
         })?;
-        observation.finish(poll, None, false)
+        observation.finish(poll, None, false).map_err(|error| input::explain(inputs.last(), error))
     }
 
     /// The records of which a newer input is known than these.
