@@ -289,7 +289,7 @@ fn as_of_macro(name: &str, query: &str) -> String {
     )
 }
 
-/// One row for each record that is expected to change.
+/// One row for each record that is expected to change: of those that only a file has told of, none is.
 fn open_records(catalog: &Catalog<'_>) -> String {
     let each = catalog.resources.iter().filter_map(|resource| {
         let status = &resource.columns[resource.statuses.as_ref()?.column].name;
@@ -297,7 +297,7 @@ fn open_records(catalog: &Catalog<'_>) -> String {
         Some(format!(
             "SELECT '{name}' AS resource, {key} AS key, {status} AS status, _first_seen_at AS first_seen_at,\n\
              \x20      _observed_at AS observed_at\n\
-             FROM {name} WHERE {is_open}"
+             FROM {name} WHERE {is_open} AND NOT starts_with(_poll_id, 'input-')"
         ))
     });
     let each: Vec<String> = each.collect();

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     decode::{Operation, Row, Stamp},
     error::Error,
-    lake::History,
+    lake::{History, input_time},
     reconcile::{Fold, Names, Records, amount, text},
     schema::{Resource, Statuses},
 };
@@ -143,10 +143,12 @@ impl Fold for Lives<'_> {
     }
 
     fn take(&mut self, kept: &mut Kept, row: &Row<'_>, stamp: Stamp<'_>) {
-        kept.is_restated |= kept.has_ended;
+        // When a file is brought in tells nothing of when its records came to be what they are.
+        let is_of_api = input_time(stamp.poll_id).is_none();
+        kept.is_restated |= kept.has_ended && is_of_api;
         kept.is_gone = stamp.operation == Operation::Removed;
-        kept.is_open = row.is_open(self.resource);
-        kept.has_ended |= !kept.is_open;
+        kept.is_open = row.is_open(self.resource) && is_of_api;
+        kept.has_ended |= !kept.is_open && is_of_api;
         kept.status = row.status(self.resource).map(|status| self.names.name(status));
         kept.happened_at = row.event_time(self.resource).unwrap_or(stamp.first_seen_at);
         if kept.is_open {

@@ -74,6 +74,9 @@ impl Restated {
     pub(super) fn add(&mut self, resource: &Resource, key: &str, before: &Row<'_>, row: &Row<'_>, stamp: Stamp<'_>) {
         let happened_at = row.event_time(resource).unwrap_or(stamp.first_seen_at);
         let changes = changes(resource, before, row, stamp.operation);
+        if changes.is_empty() {
+            return;
+        }
         self.versions += 1;
         let mut names: Vec<&str> = changes.iter().map(|change| change.what.as_str()).collect();
         names.sort_unstable();

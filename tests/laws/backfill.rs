@@ -231,6 +231,15 @@ fn files_bring_what_the_api_does_not_list_and_change_nothing_that_is_newer() {
     let amount = "SELECT CAST(from_amount AS VARCHAR) FROM {} WHERE transaction_id = 'X1'";
     let amount = amount.replace("{}", &lake.scan("current", "trades"));
     assert_eq!(duckdb.value(&amount), "12345678901234567.000000000000000001");
+    // What is open is open in the API; and what was known before is what it was.
+    let mut ddl = program_without_credentials(lake.folder());
+    duckdb.query(&run(ddl.args(["ddl", "duckdb", "--lake"]).arg(lake.path())).stdout);
+    let keys = |from: &str| format!("SELECT string_agg(key, ' ' ORDER BY key) FROM ({from})");
+    assert_eq!(duckdb.value(&keys("SELECT key FROM open_records")), "T1 T3");
+    let then = format!("make_timestamptz({}::BIGINT)", synced["observed_at"]);
+    let known = keys(&format!("SELECT transaction_id AS key FROM trades_as_of({then})"));
+    assert_eq!(duckdb.value(&known), "T1 T2 T3 T4");
+    assert_eq!(duckdb.value("SELECT count(DISTINCT plan) || ' ' || count(*) FROM syncs WHERE plan IS NOT NULL"), "1 2");
 
     // Older, of the same moment, and newer.
     let other = input(&lake, "d.json", &[old("X1", "REVERSED"), old("X2", "COMPLETED"), old("X5", "COMPLETED")]);
