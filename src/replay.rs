@@ -105,7 +105,7 @@ impl Replay<'_> {
     async fn head(&self, polls: &[ArchivedPoll]) -> Result<Head, Error> {
         let head = Log::new(self.lake, self.resource).head().await?;
         match &head.cursor {
-            Some(cursor) if !polls.iter().any(|poll| poll.poll_id == cursor.poll_id) => {
+            Some(cursor) if !polls.iter().any(|poll| is_of(cursor, poll)) => {
                 let problem = format!("{} has commits of polls that are not in the archive", self.resource.name);
                 Err(LakeError::Location { location: self.lake.location(), problem }.into())
             }
@@ -142,8 +142,13 @@ impl Replay<'_> {
 /// Whether something of a poll may not be in a lake with this head.
 fn is_behind(head: &Head, poll: &ArchivedPoll) -> bool {
     let is_in =
-        |cursor: &Cursor| poll.observed_at < cursor.observed_at || (poll.poll_id == cursor.poll_id && cursor.complete);
+        |cursor: &Cursor| if is_of(cursor, poll) { cursor.complete } else { poll.observed_at < cursor.observed_at };
     !head.cursor.as_ref().is_some_and(is_in)
+}
+
+/// Whether a commit is of this poll, or of one that was to make up for a part of it.
+fn is_of(cursor: &Cursor, poll: &ArchivedPoll) -> bool {
+    Ambient::of_poll(&poll.poll_id, poll.observed_at).is_some_and(|ambient| ambient.is_of(cursor))
 }
 
 /// Answers one poll as it was answered before.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     lake::{
-        Head, Identity,
+        Cursor, Head, Identity,
         defect::{Defect, has},
         input_name,
     },
@@ -105,12 +105,24 @@ impl Ambient {
         }
         let before = head.cursor.as_ref().filter(|_| !has(Defect::TrustsTheClock));
         let observed_at = before.map_or(now, |cursor| now.max(cursor.observed_at + 1));
+        PollStart { id: self.name_of(now, observed_at), observed_at }
+    }
+
+    /// Whether a poll that begins with this ambient would have the name and time of the cursor's, whatever it had to follow: it is
+    /// the same poll, or was to make up for a part of it that is missing.
+    pub(crate) fn is_of(&self, cursor: &Cursor) -> bool {
+        self.name_of(self.now().timestamp_micros(), cursor.observed_at) == cursor.poll_id
+    }
+
+    /// The name of a poll at this moment, if it is now, or was moved there. Within the same millisecond the same chance would make
+    /// the same name, as where a poll is replayed of which there is a part.
+    fn name_of(&self, now: i64, observed_at: i64) -> String {
         let milliseconds = u64::try_from(observed_at / 1000).unwrap_or_default();
-        let random: [u8; 16] = self.random().to_le_bytes();
+        let moved = if observed_at == now { 0 } else { observed_at as u128 };
+        let random: [u8; 16] = (self.random() ^ moved).to_le_bytes();
         let mut tail = [0; 10];
         tail.copy_from_slice(&random[..10]);
-        let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &tail).into_uuid().to_string();
-        PollStart { id, observed_at }
+        uuid::Builder::from_unix_timestamp_millis(milliseconds, &tail).into_uuid().to_string()
     }
 
     /// The same for an input that says what was so at `input_time` (microseconds): its rows are observed now, and tell in the

@@ -12,11 +12,13 @@ use super::{
 };
 use crate::support::{
     api::ScriptedApi,
+    duckdb::DuckDb,
     lake::{Lake, assert_untouched},
     program::{Sync, Synced, end, run, spawn},
     random::Random,
     replayed::{assert_replayed, assert_same_rows, command, lines, replay},
     sandbox::Sandbox,
+    verified::assert_verified,
 };
 
 const ARCHIVED: &str = "raw_archive = true\n";
@@ -175,6 +177,34 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
 }
 
 #[test]
+fn a_poll_of_which_a_part_was_replayed_is_another_one_when_the_rest_is() {
+    let (lake, anew, sandbox) = (Lake::new(), Lake::new(), Sandbox::start(106, 200));
+    Sync::of(&lake, &sandbox.url(), "deposits").settings(ARCHIVED).succeed();
+    replay(&lake, &anew, &["--resource=deposits"]);
+    let mut duckdb = DuckDb::start();
+    // As if it had been killed before the last of its objects, and the replay of the rest twice again.
+    for lost in [3, 1, 1] {
+        let mut objects = anew.files_below("changes/deposits");
+        objects.sort_by_key(|file| file.rsplit('/').next().unwrap().to_owned());
+        let count = objects.len();
+        let lost = [
+            objects.split_off(count - lost),
+            anew.files_below("current"),
+            anew.files_below("meta/deposits/state"),
+            vec!["meta/deposits/current.json".to_owned()],
+        ];
+        lost.concat().iter().for_each(|file| fs::remove_file(anew.path().join(file)).unwrap());
+        assert_eq!(figures(&replay(&lake, &anew, &["--resource=deposits"]), "replayed"), 1);
+        assert_eq!(anew.commits("deposits").len(), count + lost[0].len());
+        assert_verified(&anew);
+        let all = "* EXCLUDE (_seq, _observed_at, _first_seen_at, _poll_id)";
+        let read = |lake: &Lake| format!("(SELECT {all} FROM {})", lake.scan("changes", "deposits"));
+        assert_eq!(duckdb.rows_apart(&read(&lake), &read(&anew)), "0");
+        assert_eq!(figures(&replay(&lake, &anew, &["--resource=deposits"]), "replayed"), 0);
+    }
+}
+
+#[test]
 fn a_replay_that_is_killed_goes_on_and_loses_nothing() {
     let (lake, sandbox, mut random) = (Lake::new(), Sandbox::start(105, 700), Random::seeded(10500));
     for _ in 0..6 {
@@ -199,11 +229,11 @@ fn a_replay_that_is_killed_goes_on_and_loses_nothing() {
     }
     lines(&run(&mut command(&lake, &anew, &[])));
     // Of a poll that was cut off, what remained was seen again, a moment later: the values are the same, and each is there once.
-    let mut duckdb = crate::support::duckdb::DuckDb::start();
+    let mut duckdb = DuckDb::start();
     for resource in ["accounts", "wallets", "beneficiaries", "deposits", "withdrawals", "trades"] {
         let all = "* EXCLUDE (_seq, _observed_at, _first_seen_at, _poll_id)";
         let read = |lake: &Lake| format!("(SELECT {all} FROM {})", lake.scan("changes", resource));
         assert_eq!(duckdb.rows_apart(&read(&lake), &read(&anew)), "0", "{resource}");
     }
-    crate::support::verified::assert_verified(&anew);
+    assert_verified(&anew);
 }
