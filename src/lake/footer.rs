@@ -88,7 +88,7 @@ pub struct Backfill {
     pub plan: String,
     /// Number of the last commit before the first of this plan.
     pub base: u64,
-    /// The sum of what this commit holds of the plan: [`ChangeSum`] in hexadecimal.
+    /// The sum of what this commit holds of the plan, in hexadecimal: see [`ChangeSum`](super::ChangeSum).
     pub changes: String,
     /// Rows that this commit holds of the plan.
     pub rows: u64,

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     diff::{Known, KnownMap},
-    schema::Resource,
+    schema::{EventPartition, Resource},
 };
 
 /// The commits of a resource.
@@ -48,6 +48,13 @@ impl<'a> Truth<'a> {
         let layout = Layout::new(resource, lake.identity.granularity);
         let commits = commits_up_to(lake, &layout, head).await?;
         Ok(Self { lake, resource, spool: spool.to_owned(), commits })
+    }
+
+    /// The same, of the records of these partitions alone.
+    #[must_use]
+    pub fn of_partitions(mut self, partitions: &HashSet<EventPartition>) -> Self {
+        self.commits.retain(|commit| partitions.contains(&commit.partition));
+        self
     }
 
     /// What is known of the records.

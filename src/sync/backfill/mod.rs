@@ -14,16 +14,20 @@
 
 mod input;
 mod plan;
+mod planning;
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use arrow_array::RecordBatch;
+use chrono::{DateTime, NaiveDate, Utc};
 use input::Inputs;
+use plan::hash_of;
 pub use plan::{Changes, Plan, Sample};
-use plan::{SAMPLES_MAX, hash_of};
+use planning::{Differing, Planning, Sampled};
 
 use super::{
     ATTEMPTS_MAX, Ambient, Missing,
@@ -35,18 +39,15 @@ use super::{
 use crate::{
     api::{Answer, Client, ListRequest, Source},
     config::Config,
-    decode::{Cell, Decoder, Operation, Row, Seed, Stamp, key_hash},
-    diff::{Filed, GuardRefusal, Known, Limits, Verdict},
+    decode::{Cell, Decoder, Operation, Row, Stamp, key_hash},
+    diff::{GuardRefusal, Known, Limits},
     error::Error,
     lake::{
-        self, ChangeSum, Drafts, Effect, Head, Lake, LakeError, Log, Outcome, PollFacts, Projection, Store, Twins,
-        input_time,
+        self, ChangeSum, Drafts, Effect, Head, Lake, LakeError, Log, Outcome, PollFacts, Projection, Store, Truth,
+        Twins, input_time,
     },
-    schema::{EventPartition, Granularity, Resource},
+    schema::{EventPartition, Resource},
 };
-
-/// Hashes of a plan are the same in every lake.
-const PLAN_SEED: Seed = Seed(0);
 
 /// What is to be brought in.
 #[derive(Debug, Clone, Default)]
@@ -296,17 +297,7 @@ impl<S: Source> Backfill<'_, S> {
     fn planning(&self, head: &Head, poll: &PollStart) -> Result<Planning, Error> {
         let (lake, resource) = (self.lake, self.resource);
         let drafts = Drafts::new(lake, resource, head.clone(), self.spool(), &poll.id, poll.observed_at)?;
-        Ok(Planning {
-            drafts,
-            seed: lake.seed(),
-            granularity: if resource.partitioned { lake.granularity() } else { Granularity::None },
-            from: self.wanted.from.map_or(i64::MIN, start_of),
-            until: self.wanted.to.map_or(i64::MAX, |day| start_of(day).saturating_add(DAY_US)),
-            is_input: matches!(self.said, Said::In(_)),
-            plan: Plan { resource: resource.name.clone(), ..Plan::default() },
-            sum: ChangeSum::default(),
-            sampled: Vec::new(),
-        })
+        Ok(Planning::new(drafts, lake.seed(), lake.granularity(), self.wanted, resource))
     }
 
     /// Drafts a last row for each record of the range that is missing.
@@ -356,17 +347,19 @@ impl<S: Source> Backfill<'_, S> {
             return Ok(());
         }
         let (wanted, partitions) = (records.keys().copied().collect(), records.values().copied().collect());
-        let batches = lake::last_rows(self.lake, self.resource, head, self.spool(), &partitions, &wanted).await?;
+        let truth = Truth::up_to(head, self.lake, self.resource, self.spool()).await?.of_partitions(&partitions);
         let mut met = 0;
-        for batch in &batches {
+        let each_of = |batch: &RecordBatch| {
             for index in 0..batch.num_rows() {
                 let row = Row::read(batch, index, self.resource);
                 let key = row.key(self.resource).map(|key| key_hash(self.lake.seed(), key));
                 let (Some(key), Some(stamp)) = (key, Stamp::read(batch, index)) else { continue };
                 met += 1;
-                each(key, &row, stamp)?;
+                each(key, &row, stamp).map_err(io::Error::other)?;
             }
-        }
+            Ok(())
+        };
+        truth.last_rows(&wanted, each_of).await?;
         if met == records.len() {
             return Ok(());
         }
@@ -380,110 +373,5 @@ impl<S: Source> Backfill<'_, S> {
 
     fn spool(&self) -> &Path {
         &self.config.spool
-    }
-}
-
-/// Microseconds of a day.
-const DAY_US: i64 = TimeDelta::days(1).num_seconds() * 1_000_000;
-
-/// The first moment of a day, in microseconds.
-fn start_of(day: NaiveDate) -> i64 {
-    day.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
-}
-
-/// Drafts what is of the range, and keeps account of it.
-struct Planning {
-    drafts: Drafts,
-    seed: Seed,
-    granularity: Granularity,
-    /// The range, in microseconds, without its end.
-    from: i64,
-    until: i64,
-    is_input: bool,
-    plan: Plan,
-    sum: ChangeSum,
-    sampled: Vec<Sampled>,
-}
-
-/// A record of which it is shown what changes.
-struct Sampled {
-    operation: Operation,
-    key: u128,
-    partition: EventPartition,
-    /// As it will be; of one that has gone, as it was.
-    row: Row<'static>,
-}
-
-impl Planning {
-    /// What a partition is called; one word for a table that has none.
-    fn name_of(&self, partition: EventPartition) -> String {
-        self.granularity.value(partition).unwrap_or_else(|| "all".to_owned())
-    }
-
-    /// Drafts a version, if it is of the range.
-    fn draft(
-        &mut self,
-        resource: &Resource,
-        operation: Operation,
-        filed: Filed,
-        row: &Row<'_>,
-        effect: Effect,
-    ) -> Result<(), LakeError> {
-        let date = row.event_time(resource).unwrap_or(filed.first_seen_at);
-        if !(self.from..self.until).contains(&date) {
-            self.plan.outside += 1;
-            return Ok(());
-        }
-        let Some(key) = row.key(resource) else { return Ok(()) };
-        let change = ChangeSum::of(operation, key_hash(PLAN_SEED, key), row.digest(resource, PLAN_SEED));
-        self.sum = self.sum.and(change);
-        self.plan.changes.count(operation);
-        self.plan.partitions.entry(self.name_of(filed.partition)).or_default().count(operation);
-        if self.sampled.iter().filter(|sampled| sampled.operation == operation).count() < SAMPLES_MAX {
-            let (key, partition) = (key_hash(self.seed, key), filed.partition);
-            self.sampled.push(Sampled { operation, key, partition, row: row.to_static() });
-        }
-        self.drafts.append(operation, filed, row, Effect { change, ..effect })
-    }
-}
-
-impl Sink for Planning {
-    fn file(&self, event_time: Option<i64>) -> Filed {
-        self.drafts.file(event_time)
-    }
-
-    fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, _text: &[u8]) -> Result<(), LakeError> {
-        // What the API does not list is not expected to change.
-        let open = i64::from(row.is_open(resource) && !self.is_input);
-        match verdict {
-            Verdict::Unchanged | Verdict::Waits | Verdict::Stale => Ok(()),
-            Verdict::Added(filed) => {
-                let effect = Effect { known: 1, open, ..Effect::default() };
-                self.draft(resource, Operation::Added, filed, row, effect)
-            }
-            Verdict::Changed(filed) | Verdict::Listed(filed) => {
-                let effect = Effect { known: 0, open: open - i64::from(filed.was_open), ..Effect::default() };
-                self.draft(resource, Operation::Changed, filed, row, effect)
-            }
-        }
-    }
-}
-
-/// Keeps the keys of the records that are known from an input with other values, and where they are filed.
-struct Differing {
-    seed: Seed,
-    records: HashMap<u128, EventPartition>,
-}
-
-impl Sink for Differing {
-    fn file(&self, _event_time: Option<i64>) -> Filed {
-        Filed { partition: EventPartition::default(), first_seen_at: 0, was_open: false }
-    }
-
-    fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, _text: &[u8]) -> Result<(), LakeError> {
-        if let (Verdict::Changed(filed), Some(key)) = (verdict, row.key(resource)) {
-            self.records.insert(key_hash(self.seed, key), filed.partition);
-        }
-        Ok(())
     }
 }

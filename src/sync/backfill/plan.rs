@@ -206,3 +206,35 @@ impl Plan {
         if last.is_some() { writeln!(f) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Operation::{Added, Changed, Removed};
+
+    #[test]
+    fn a_plan_is_its_changes_in_any_order_and_in_any_parts() {
+        let hash = |changes: &[(Operation, u128, u64)]| {
+            let sum = |sum: ChangeSum, (operation, key, digest): &(Operation, u128, u64)| {
+                sum.and(ChangeSum::of(*operation, *key, *digest))
+            };
+            hash_of("trades", changes.iter().fold(ChangeSum::default(), sum))
+        };
+        let plan = hash(&[(Added, 1, 10), (Changed, 2, 20), (Removed, 3, 30)]);
+        assert_eq!(hash(&[(Removed, 3, 30), (Added, 1, 10), (Changed, 2, 20)]), plan);
+        let others: [&[(Operation, u128, u64)]; 8] = [
+            &[],
+            &[(Added, 1, 10), (Changed, 2, 20)],
+            &[(Added, 1, 10), (Changed, 2, 20), (Removed, 3, 30), (Removed, 3, 30)],
+            &[(Changed, 1, 10), (Changed, 2, 20), (Removed, 3, 30)],
+            &[(Added, 2, 10), (Changed, 1, 20), (Removed, 3, 30)],
+            &[(Added, 1, 20), (Changed, 2, 10), (Removed, 3, 30)],
+            &[(Added, 1, 10), (Changed, 2, 21), (Removed, 3, 29)],
+            &[(Added, 4, 10), (Changed, 2, 20), (Removed, 3, 30)],
+        ];
+        for other in others {
+            assert_ne!(hash(other), plan, "{other:?}");
+        }
+        assert_ne!(hash_of("deposits", ChangeSum::default()), hash_of("trades", ChangeSum::default()));
+    }
+}
