@@ -267,6 +267,9 @@ struct PlaceArgs {
     /// A folder with schemas of your own
     #[arg(long, value_name = "FOLDER")]
     schemas: Option<PathBuf>,
+    /// Only this profile of the settings; may be given more than once
+    #[arg(long = "profile", value_name = "NAME")]
+    profiles: Vec<String>,
 }
 
 /// Flags of `sandbox`.
@@ -465,6 +468,7 @@ impl PlaceArgs {
             config: self.config.clone(),
             lake: self.lake.clone(),
             schemas: self.schemas.clone(),
+            profiles: self.profiles.clone(),
             ..Flags::default()
         }
     }

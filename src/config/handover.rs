@@ -22,18 +22,19 @@ use std::{
 /// Says which process has secrets waiting on its standard input. To any other it means nothing.
 pub(super) const MARK: &str = "LUMETRADE_SECRETS_OF";
 
-/// The secrets of these names, which are not in the environment any more. Begins the program again if they are, and
+/// The variables that are secrets, which are not in the environment any more. Begins the program again if they are, and
 /// returns in that case only if it cannot.
-pub(super) fn take(names: &[&'static str]) -> io::Result<Vec<(&'static str, OsString)>> {
+pub(super) fn take(is_secret: impl Fn(&str) -> bool) -> io::Result<Vec<(String, OsString)>> {
     let own_mark = process::id().to_string();
     if env::var_os(MARK).is_some_and(|mark| mark == *own_mark) {
-        return read(names, io::stdin().lock());
+        return read(is_secret, io::stdin().lock());
     }
-    let found: Vec<_> = names.iter().filter_map(|name| Some((*name, env::var_os(name)?))).collect();
+    let variables = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let found: Vec<_> = variables.filter(|(name, _)| is_secret(name)).collect();
     if found.is_empty() { Ok(found) } else { Err(begin_again(&found, &own_mark)) }
 }
 
-fn begin_again(secrets: &[(&'static str, OsString)], mark: &str) -> io::Error {
+fn begin_again(secrets: &[(String, OsString)], mark: &str) -> io::Error {
     let command = || {
         let (reader, mut writer) = io::pipe()?;
         // Nobody reads until all is written, so more than a pipe holds must fail and not wait.
@@ -53,18 +54,18 @@ fn begin_again(secrets: &[(&'static str, OsString)], mark: &str) -> io::Error {
 }
 
 /// No name and no value of an environment has a NUL.
-fn write(secrets: &[(&'static str, OsString)], to: &mut impl Write) -> io::Result<()> {
+fn write(secrets: &[(String, OsString)], to: &mut impl Write) -> io::Result<()> {
     let each = secrets.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
     to.write_all(&each.collect::<Vec<_>>().concat())
 }
 
-fn read(names: &[&'static str], mut from: impl Read) -> io::Result<Vec<(&'static str, OsString)>> {
+fn read(is_secret: impl Fn(&str) -> bool, mut from: impl Read) -> io::Result<Vec<(String, OsString)>> {
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes)?;
     let secret = |entry: &[u8]| {
         let at = entry.iter().position(|byte| *byte == b'=')?;
-        let name = names.iter().find(|name| name.as_bytes() == &entry[..at])?;
-        Some((*name, OsString::from_vec(entry[at + 1..].to_vec())))
+        let name = std::str::from_utf8(&entry[..at]).ok().filter(|name| is_secret(name))?;
+        Some((name.to_owned(), OsString::from_vec(entry[at + 1..].to_vec())))
     };
     Ok(bytes.split(|byte| *byte == 0).filter_map(secret).collect())
 }
@@ -76,19 +77,19 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let secrets = vec![
-            ("A", OsString::from("plain")),
-            ("B", OsString::from("a=b=\nc")),
-            ("C", OsString::from_vec(vec![0xff, b'='])),
-            ("D", OsString::new()),
+            ("A".to_owned(), OsString::from("plain")),
+            ("B".to_owned(), OsString::from("a=b=\nc")),
+            ("C".to_owned(), OsString::from_vec(vec![0xff, b'='])),
+            ("D".to_owned(), OsString::new()),
         ];
         let mut pipe = Vec::new();
         write(&secrets, &mut pipe).unwrap();
-        assert_eq!(read(&["D", "C", "B", "A"], pipe.as_slice()).unwrap(), secrets);
-        assert!(read(&["E"], pipe.as_slice()).unwrap().is_empty());
+        assert_eq!(read(|name| "ABCD".contains(name), pipe.as_slice()).unwrap(), secrets);
+        assert!(read(|name| name == "E", pipe.as_slice()).unwrap().is_empty());
     }
 
     #[test]
     fn where_there_are_none_nothing_happens() {
-        assert!(take(&["LUMETRADE_NOT_SET"]).unwrap().is_empty());
+        assert!(take(|name| name == "LUMETRADE_NOT_SET").unwrap().is_empty());
     }
 }

@@ -12,6 +12,7 @@ mod handover;
 mod operating;
 mod personal;
 mod polling;
+mod profiles;
 mod reconciling;
 mod secret;
 
@@ -30,7 +31,11 @@ pub use self::operating::{Operating, WebhookForm};
 pub(crate) use self::polling::has_windows;
 pub use self::polling::{Polling, Window};
 pub use self::reconciling::{Basis, Reconciling, TradeAmount};
-use self::{personal::PersonalData, secret::Source};
+use self::{
+    personal::PersonalData,
+    profiles::{Profile, Profiles},
+    secret::Source,
+};
 use crate::{
     api::{Connection, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
     decode::Zone,
@@ -58,11 +63,15 @@ pub struct Flags {
     pub resources: Vec<String>,
     /// `--accept-removals`
     pub accept_removals: bool,
+    /// `--profile`, as often as given
+    pub profiles: Vec<String>,
 }
 
 /// Everything that can be set, as checked types.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The profile whose settings these are, where the file has profiles.
+    pub profile: Option<String>,
     /// How the API is reached.
     pub connection: Connection,
     /// Where the lake is.
@@ -96,6 +105,7 @@ pub struct Config {
     api_secret: Source,
     webhook_url: Source,
     otlp_headers: Source,
+    profiles: Profiles,
 }
 
 /// Why the settings cannot be used. Credentials are never part of a message.
@@ -145,9 +155,31 @@ pub enum ConfigError {
     #[error("no credential: set {variable}, or name a file with `{setting}`")]
     NoCredential {
         /// The environment variable.
-        variable: &'static str,
+        variable: String,
         /// The setting of the file.
         setting: &'static str,
+    },
+    /// Two profiles are one entity.
+    #[error("profile `{name}` has the same API key as `{other}`: what it lists would be in the lake twice")]
+    SharedKey {
+        /// The profile.
+        name: String,
+        /// The other.
+        other: String,
+    },
+    /// There is one lake to a command, and several profiles.
+    #[error("this is of one profile; name it with --profile: {}", names.join(", "))]
+    OneProfile {
+        /// The profiles.
+        names: Vec<String>,
+    },
+    /// A profile's settings cannot be used.
+    #[error("profile `{name}`: {problem}")]
+    OfProfile {
+        /// The profile.
+        name: String,
+        /// Why.
+        problem: Box<ConfigError>,
     },
     /// The credentials are for another host.
     #[error("the credentials are for {meant} (`credentials_for`), and the base URL is at {host}")]
@@ -186,7 +218,7 @@ pub enum ConfigError {
 /// The environment, as far as it concerns us. No `Debug`: it holds the credentials.
 #[derive(Clone)]
 pub struct Environment {
-    variables: BTreeMap<&'static str, String>,
+    variables: BTreeMap<String, String>,
     temporary: PathBuf,
     /// Whether a terminal may be coloured: `NO_COLOR`, `CLICOLOR=0` and a terminal that can do nothing ask for plain text.
     pub colors: bool,
@@ -209,6 +241,12 @@ const OURS: [&str; 9] =
 const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// Variables that do not stay in the environment.
 const SECRETS: [&str; 7] = [API_KEY, API_SECRET, HMAC_KEY, OTLP_HEADERS, WEBHOOK_URL, S3_SECRETS[0], S3_SECRETS[1]];
+
+/// Whether a variable does not stay in the environment: one of these, or a credential of a profile.
+fn is_secret(name: &str) -> bool {
+    let of_profile = |variable| name.strip_prefix(variable).is_some_and(|rest| rest.starts_with('_'));
+    SECRETS.contains(&name) || [API_KEY, API_SECRET].into_iter().any(of_profile)
+}
 
 /// A whole history may be this large unless the settings say otherwise.
 const BODY_MIB_MAX: u64 = 16 << 10;
@@ -237,9 +275,9 @@ impl Environment {
     ///
     /// What the operating system says if it cannot begin again.
     pub fn take() -> std::io::Result<Self> {
-        let secrets = handover::take(&SECRETS)?;
+        let secrets = handover::take(is_secret)?;
         let others = OURS.into_iter().chain(S3Options::VARIABLES);
-        let others = others.filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let others = others.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)));
         // What is not UTF-8 is kept in a form that names nothing that is there, and not passed over.
         let text = |(name, value): (_, std::ffi::OsString)| (name, value.to_string_lossy().into_owned());
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -256,7 +294,7 @@ impl Environment {
     #[cfg(test)]
     pub(crate) fn of(variables: &[(&'static str, &str)]) -> Self {
         Self {
-            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             temporary: std::env::temp_dir(),
             colors: false,
             is_watched: false,
@@ -267,8 +305,8 @@ impl Environment {
     #[must_use]
     pub fn with_credentials(&self, key: &str, secret: &str) -> Self {
         let mut environment = self.clone();
-        environment.variables.insert(API_KEY, key.to_owned());
-        environment.variables.insert(API_SECRET, secret.to_owned());
+        environment.variables.insert(API_KEY.to_owned(), key.to_owned());
+        environment.variables.insert(API_SECRET.to_owned(), secret.to_owned());
         environment
     }
 
@@ -331,10 +369,11 @@ struct File {
     personal_columns: BTreeMap<String, String>,
     reconcile: reconciling::Raw,
     operate: operating::Raw,
+    profiles: BTreeMap<String, toml::Table>,
 }
 
 /// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 35] = [
     "base_url",
     "api_key_file",
     "api_secret_file",
@@ -369,6 +408,7 @@ const KEYS: [&str; 34] = [
     "personal_columns",
     "reconcile",
     "operate",
+    "profiles",
 ];
 
 impl Default for File {
@@ -408,19 +448,58 @@ impl Default for File {
             personal_columns: BTreeMap::new(),
             reconcile: reconciling::Raw::default(),
             operate: operating::Raw::default(),
+            profiles: BTreeMap::new(),
         }
     }
 }
 
 impl Config {
-    /// Puts the settings together and checks them.
+    /// Puts the settings together and checks them: those of one lake.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that cannot be used.
+    /// [`ConfigError`] for the first setting that cannot be used; [`ConfigError::OneProfile`] if there are several profiles and
+    /// the flags do not name one of them.
     pub fn load(flags: Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        let file = File::load(flags.config.as_deref())?;
-        Self::resolve(flags, environment, file)
+        let mut configs = Self::load_all(flags, environment)?;
+        match configs.pop() {
+            Some(config) if configs.is_empty() => Ok(config),
+            _ => {
+                let names = configs.first().map(|config| config.profile_names().map(str::to_owned).collect());
+                Err(ConfigError::OneProfile { names: names.unwrap_or_default() })
+            }
+        }
+    }
+
+    /// The same for every profile, or for those that the flags name; without profiles, the settings alone. There is always one.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that cannot be used, of whichever profile.
+    pub fn load_all(flags: Flags, environment: &Environment) -> Result<Vec<Self>, ConfigError> {
+        let files = File::load(flags.config.as_deref())?;
+        let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+        profiles::check_names(&flags.profiles, &names)?;
+        let resolve = |(name, file): (Option<String>, File)| {
+            Self::resolve(flags.clone(), environment, file, name.clone()).map_err(|problem| match name {
+                Some(name) => ConfigError::OfProfile { name, problem: Box::new(problem) },
+                None => problem,
+            })
+        };
+        let mut configs = names.into_iter().zip(files).map(resolve).collect::<Result<Vec<_>, _>>()?;
+        let profile = |config: &Self| Some(Profile::new(config.profile.clone()?, config.api_key.clone()));
+        let profiles: Profiles = configs.iter().filter_map(profile).collect();
+        let is_asked = |config: &Self| {
+            flags.profiles.is_empty() || config.profile.as_ref().is_some_and(|name| flags.profiles.contains(name))
+        };
+        configs.retain(is_asked);
+        configs.iter_mut().for_each(|config| config.profiles = profiles.clone());
+        Ok(configs)
+    }
+
+    /// The names of all profiles of the settings, whichever of them the flags have named.
+    pub fn profile_names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.iter().map(|profile| profile.name.as_str())
     }
 
     /// The same without a settings file.
@@ -429,10 +508,15 @@ impl Config {
     ///
     /// As [`load`](Self::load).
     pub fn without_file(flags: Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        Self::resolve(flags, environment, File::default())
+        Self::resolve(flags, environment, File::default(), None)
     }
 
-    fn resolve(flags: Flags, environment: &Environment, file: File) -> Result<Self, ConfigError> {
+    fn resolve(
+        flags: Flags,
+        environment: &Environment,
+        file: File,
+        profile: Option<String>,
+    ) -> Result<Self, ConfigError> {
         for secret in S3_SECRETS.into_iter().filter_map(|name| environment.get(name)) {
             redact::register(&secret.into());
         }
@@ -443,9 +527,10 @@ impl Config {
         };
         let polling = polling::of_all(&schemas, &file.polling_of_all(), &file.polling)?;
         let reconciling = file.reconcile.parse(&schemas)?;
-        let secret = |name| environment.get(name).map(SecretString::from);
-        let source = |variable, setting, file: &str, command: &[String]| Source {
-            variable,
+        let secret = |name: &str| environment.get(name).map(SecretString::from);
+        let own = |variable: &str| profiles::variable(variable, profile.as_deref());
+        let source = |variable: &str, setting, file: &str, command: &[String]| Source {
+            variable: variable.to_owned(),
             value: secret(variable),
             setting,
             file: path(file),
@@ -464,7 +549,10 @@ impl Config {
         let names = if flags.resources.is_empty() { file.resources } else { flags.resources };
         Ok(Self {
             connection,
-            lake: flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
+            lake: profiles::lake(
+                &flags.lake.or_else(|| environment.get(LAKE)).unwrap_or(file.lake),
+                profile.as_deref(),
+            ),
             s3: S3Options::read(|name| environment.get(name)),
             granularity: file.partition,
             raw_archive: file.raw_archive,
@@ -483,8 +571,8 @@ impl Config {
             },
             spool: spool(&file.spool, environment)?,
             credentials_for: file.credentials_for,
-            api_key: source(API_KEY, "api_key_file", &file.api_key_file, &file.api_key_command),
-            api_secret: source(API_SECRET, "api_secret_file", &file.api_secret_file, &file.api_secret_command),
+            api_key: source(&own(API_KEY), "api_key_file", &file.api_key_file, &file.api_key_command),
+            api_secret: source(&own(API_SECRET), "api_secret_file", &file.api_secret_file, &file.api_secret_command),
             webhook_url: source(
                 WEBHOOK_URL,
                 "operate.webhook_url_file",
@@ -497,6 +585,8 @@ impl Config {
                 &file.operate.otlp_headers_file,
                 &file.operate.otlp_headers_command,
             ),
+            profiles: Profiles::from([]),
+            profile,
         })
     }
 
@@ -504,7 +594,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::OtherHost`] if they are not for the API at the base URL, and where one cannot be read
+    /// [`ConfigError::OtherHost`] if they are not for the API at the base URL, [`ConfigError::SharedKey`] if another profile has
+    /// the same key, and where one cannot be read
     /// [`ConfigError::NoCredential`], [`ConfigError::NoSecret`], [`ConfigError::Exposed`], [`ConfigError::Foreign`] or
     /// [`ConfigError::Unreadable`].
     pub fn credentials(&self) -> Result<Credentials, ConfigError> {
@@ -512,7 +603,11 @@ impl Config {
         if !meant.is_empty() && meant != host {
             return Err(ConfigError::OtherHost { meant: meant.clone(), host: host.to_owned() });
         }
-        Ok(Credentials { key: self.api_key.read()?, secret: self.api_secret.read()? })
+        let credentials = Credentials { key: self.api_key.read()?, secret: self.api_secret.read()? };
+        if let Some(name) = &self.profile {
+            profiles::refuse_shared(&credentials.key, name, &self.profiles)?;
+        }
+        Ok(credentials)
     }
 
     /// Whom to tell of failures, if anybody. The URL is a secret: who knows it can write there.
@@ -535,29 +630,26 @@ impl Config {
 }
 
 impl File {
-    fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+    /// What is in the settings file, of each profile with its name.
+    fn load(named: Option<&Path>) -> Result<Vec<(Option<String>, Self)>, ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(path, &text),
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Ok(text) => profiles::files(path, &text),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(vec![(None, Self::default())])
+            }
             Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
         }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        // Without the line itself and the value found, which may be a secret.
         let malformed = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let problem = match error.message().rsplit_once(", expected ") {
-                Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
-                _ => error.message().to_owned(),
-            };
-            ConfigError::Malformed { path: path.to_owned(), problem: format!("line {line}: {problem}") }
+            ConfigError::Malformed { path: path.to_owned(), problem: format!("line {line}: {}", told(&error)) }
         };
         let table: toml::Table = text.parse().map_err(malformed)?;
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let nearest = KEYS.iter().max_by(|a, b| strsim::jaro(a, key).total_cmp(&strsim::jaro(b, key)));
-            let nearest = nearest.filter(|near| strsim::jaro(near, key) > 0.7).map(|near| (*near).to_owned());
+            let nearest = nearest(key, KEYS);
             return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.clone(), nearest });
         }
         toml::from_str(text).map_err(malformed)
@@ -605,6 +697,20 @@ impl File {
             poll_timeout,
         })
     }
+}
+
+/// What is wrong, without the line itself and the value found, which may be a secret.
+fn told(error: &toml::de::Error) -> String {
+    match error.message().rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
+        _ => error.message().to_owned(),
+    }
+}
+
+/// The name that was meant, if one is like it.
+fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let alike = known.into_iter().map(|known| (strsim::jaro(known, name), known)).filter(|(like, _)| *like > 0.7);
+    alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known.to_owned())
 }
 
 /// The resources of these names in their order, or all in the order of the schemas.
@@ -942,7 +1048,7 @@ mod tests {
                     hmac_key_command: Vec::new(),
                     ..file
                 };
-                Config::resolve(Flags::default(), &Environment::of(&[(HMAC_KEY, "canary")]), file)
+                Config::resolve(Flags::default(), &Environment::of(&[(HMAC_KEY, "canary")]), file, None)
             });
             let Err(error) = loaded else { return "settings".to_owned() };
             let message = error.to_string();

@@ -24,7 +24,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     /// The environment variable, and what it says.
-    pub variable: &'static str,
+    pub variable: String,
     pub value: Option<SecretString>,
     /// The setting that names a file, and what it says.
     pub setting: &'static str,
@@ -43,7 +43,7 @@ impl Source {
 
     /// The secret, which is masked from here on.
     pub(super) fn read(&self) -> Result<SecretString, ConfigError> {
-        let none = || ConfigError::NoCredential { variable: self.variable, setting: self.setting };
+        let none = || ConfigError::NoCredential { variable: self.variable.clone(), setting: self.setting };
         let secret = match (&self.value, &self.file, self.command.split_first()) {
             (Some(value), ..) => value.clone(),
             (None, Some(file), _) => read_file(file)?,
