@@ -1,12 +1,13 @@
 //! The lake as tables of a database: the statements that a user pastes or pipes into it, and files for dbt.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    catalog::Catalog,
+    catalog::{self, Catalog},
     config::{Config, ConfigError},
     error::Error,
     lake::{Lake, LakeError, Store},
+    schema::Granularity,
     sync::Ambient,
 };
 
@@ -27,37 +28,89 @@ pub enum Dialect {
 pub type Files = Vec<(String, String)>;
 
 /// Makes the text for a lake that is there: a file, which has no path, or several. Nothing is written, and the API is not asked.
+/// Of several profiles it is for all their lakes.
 ///
 /// # Errors
 ///
 /// If there is no lake, or it cannot be listed; [`ConfigError::Invalid`] for Athena, if it lies in a folder, and
-/// for dbt, if there are braces in its location.
-pub async fn make(config: &Config, dialect: Dialect, ambient: &Ambient) -> Result<Files, Error> {
-    let lake = Lake::open(Store::open(&config.lake, &config.s3, false)?).await?;
-    let location = lake.location();
-    if matches!(dialect, Dialect::Athena | Dialect::Glue) && !location.starts_with("s3://") {
-        let problem = format!("Athena and Glue read from S3, and the lake is at {location}");
-        return Err(ConfigError::Invalid { setting: "lake", problem }.into());
+/// for dbt, if there are braces in its location; with several profiles, [`ConfigError::OneProfile`] for any but DuckDB, and
+/// [`ConfigError::Invalid`] if their schemas differ in a column's type.
+pub async fn make(configs: &[Config], dialect: Dialect, ambient: &Ambient) -> Result<Files, Error> {
+    let now = ambient.now().timestamp_micros();
+    match configs {
+        [config] => Place::of(config, dialect).await.map(|place| place.text(config, dialect, now)),
+        _ if dialect == Dialect::DuckDb => of_all(configs, now).await,
+        _ => {
+            let names = configs.iter().filter_map(|config| config.profile.clone()).collect();
+            Err(ConfigError::OneProfile { names }.into())
+        }
     }
-    if dialect == Dialect::Dbt && location.contains(['{', '}']) {
-        let problem = format!("dbt takes what is in braces for its own, and the lake is at {location}");
-        return Err(ConfigError::Invalid { setting: "lake", problem }.into());
+}
+
+/// Statements for DuckDB over the lakes of all profiles. One that is not there is no reason to leave it out unsaid.
+async fn of_all(configs: &[Config], now: i64) -> Result<Files, Error> {
+    let mut places = Vec::new();
+    for config in configs {
+        let of_profile = |problem| Error::OfProfile {
+            profile: config.profile.clone().unwrap_or_default(),
+            problem: Box::new(problem),
+        };
+        places.push(Place::of(config, Dialect::DuckDb).await.map_err(of_profile)?);
     }
-    let folders = lake.folders(&config.resources).await?;
-    let catalog = Catalog {
-        location: location.trim_end_matches('/'),
-        granularity: lake.granularity(),
-        resources: &config.resources,
-        folders: &folders,
-        now: ambient.now().timestamp_micros(),
-    };
-    let one = |text| vec![(String::new(), text)];
-    Ok(match dialect {
-        Dialect::DuckDb => one(catalog.duckdb()),
-        Dialect::Athena => one(catalog.athena()),
-        Dialect::Glue => one(catalog.glue()),
-        Dialect::Dbt => catalog.dbt(),
-    })
+    let each = configs.iter().zip(&places);
+    let catalogs: Vec<_> = each.map(|(config, place)| place.catalog(config, config.profile.as_deref(), now)).collect();
+    if let Some(column) = catalog::disagreement(&catalogs) {
+        let problem = format!("{column} is not of the same type in all profiles, so that there is no view over them");
+        return Err(ConfigError::Invalid { setting: "profiles", problem }.into());
+    }
+    Ok(vec![(String::new(), catalog::duckdb_of_all(&catalogs))])
+}
+
+/// What the text says of a lake.
+struct Place {
+    location: String,
+    granularity: Granularity,
+    folders: BTreeSet<String>,
+}
+
+impl Place {
+    async fn of(config: &Config, dialect: Dialect) -> Result<Self, Error> {
+        let lake = Lake::open(Store::open(&config.lake, &config.s3, false)?).await?;
+        let location = lake.location();
+        if matches!(dialect, Dialect::Athena | Dialect::Glue) && !location.starts_with("s3://") {
+            let problem = format!("Athena and Glue read from S3, and the lake is at {location}");
+            return Err(ConfigError::Invalid { setting: "lake", problem }.into());
+        }
+        if dialect == Dialect::Dbt && location.contains(['{', '}']) {
+            let problem = format!("dbt takes what is in braces for its own, and the lake is at {location}");
+            return Err(ConfigError::Invalid { setting: "lake", problem }.into());
+        }
+        let folders = lake.folders(&config.resources).await?;
+        let location = location.trim_end_matches('/').to_owned();
+        Ok(Self { location, granularity: lake.granularity(), folders })
+    }
+
+    fn catalog<'p>(&'p self, config: &'p Config, schema: Option<&'p str>, now: i64) -> Catalog<'p> {
+        Catalog {
+            location: &self.location,
+            granularity: self.granularity,
+            resources: &config.resources,
+            folders: &self.folders,
+            schema,
+            now,
+        }
+    }
+
+    fn text(&self, config: &Config, dialect: Dialect, now: i64) -> Files {
+        let catalog = self.catalog(config, None, now);
+        let one = |text| vec![(String::new(), text)];
+        match dialect {
+            Dialect::DuckDb => one(catalog.duckdb()),
+            Dialect::Athena => one(catalog.athena()),
+            Dialect::Glue => one(catalog.glue()),
+            Dialect::Dbt => catalog.dbt(),
+        }
+    }
 }
 
 /// Writes files into a folder, in place of those that are there, and says which.

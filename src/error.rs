@@ -14,6 +14,14 @@ pub enum Error {
     /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Of a profile of the settings.
+    #[error("{profile}: {problem}")]
+    OfProfile {
+        /// The profile.
+        profile: String,
+        /// What happened.
+        problem: Box<Error>,
+    },
     /// The API.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -142,6 +150,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Kind; 9] = [
+        Kind::Data,
+        Kind::Unavailable,
+        Kind::Bug,
+        Kind::Store,
+        Kind::Outrun,
+        Kind::Damaged,
+        Kind::Denied,
+        Kind::Settings,
+        Kind::Unknown,
+    ];
+
     /// The exit code.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -167,6 +187,12 @@ impl Kind {
     /// Of several failures, the one to tell; `None` of none.
     pub fn gravest(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
         kinds.max_by_key(|kind| kind.gravity())
+    }
+
+    /// Of several exit codes, the one to end with: 0 only if all are.
+    pub fn gravest_code(codes: impl Iterator<Item = u8>) -> u8 {
+        let gravity = |code: &u8| Kind::ALL.into_iter().find(|kind| kind.exit_code() == *code).map(Kind::gravity);
+        codes.max_by_key(gravity).unwrap_or_default()
     }
 
     /// Of several failures, the one to tell: what needs a person goes before what the next run may mend by itself.
@@ -208,6 +234,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Error::Config(_) | Error::DemoLake { .. } | Error::NoBooks { .. } => Kind::Settings,
+            Error::OfProfile { problem, .. } => problem.kind(),
             Error::Api(error) => api_kind(error),
             Error::Lake(error) => lake_kind(error),
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
@@ -251,6 +278,7 @@ impl Error {
             Error::StalePlan { .. } => {
                 Some("the API's answer or the lake has changed since; look at it again with --dry-run")
             }
+            Error::OfProfile { problem, .. } => problem.hint(),
             Error::DemoLake { .. } => Some("name a new folder, or none"),
             _ => None,
         }

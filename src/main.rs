@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    slice,
     time::Duration,
 };
 
@@ -94,24 +95,25 @@ fn start() -> Result<(Environment, Runtime), Error> {
 
 async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u8, Error> {
     let ambient = Ambient::of_this_machine();
+    let profiles = |flags| Config::load_all(flags, &environment);
     match cli.command {
         Command::Demo(args) => {
             let demo = demo::run(args.lake, &environment, &ambient).await?;
             print(&demo.tell().map_err(|error| Error::Bug(error.to_string()))?)?;
-            tell_failures(demo.first.failures());
-            tell_failures(demo.second.failures());
+            tell_failures(None, demo.first.failures());
+            tell_failures(None, demo.second.failures());
             Ok(demo.exit_code())
         }
         Command::Sync(args) => match args.every {
             Some(period) => sync_every(period, &args, &environment, &ambient, &requests).await,
-            None => sync(&args, &environment, &ambient).await,
+            None => of_each(&profiles(args.flags())?, |config| sync(&args, config, &ambient)).await,
         },
         Command::Backfill(args) => backfill(&args, &environment, &ambient).await,
-        Command::Check(args) => check(&args, &environment, &ambient).await,
-        Command::Status(args) => status(&args, &environment).await,
-        Command::Verify(args) => verify(&args, &environment, &ambient).await,
-        Command::Reconcile(args) => reconcile(&args, &environment).await,
-        Command::Compact(args) => compact(&args, &environment).await,
+        Command::Check(args) => of_each(&profiles(args.flags())?, |config| check(&args, config, &ambient)).await,
+        Command::Status(args) => of_each(&profiles(args.flags())?, |config| status(&args, config)).await,
+        Command::Verify(args) => of_each(&profiles(args.flags())?, |config| verify(&args, config, &ambient)).await,
+        Command::Reconcile(args) => of_each(&profiles(args.flags())?, |config| reconcile(&args, config)).await,
+        Command::Compact(args) => of_each(&profiles(args.flags())?, |config| compact(&args, config)).await,
         Command::Replay(args) => replay(&args, &environment, &ambient).await,
         Command::Report(args) => report(&args, &environment, &ambient).await,
         Command::Ddl(args) => ddl(&args, &environment, &ambient).await,
@@ -121,14 +123,32 @@ async fn run(cli: Cli, environment: Environment, requests: Requests) -> Result<u
     }
 }
 
-async fn sync(args: &SyncArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
-    let config = Config::load(args.flags(), environment)?;
-    let mut witness = Witness::new(&config).await;
+/// Runs a command with the settings of each profile, one after the other, whatever becomes of those before. The exit code is the
+/// gravest.
+async fn of_each<'c, R>(configs: &'c [Config], run: impl Fn(&'c Config) -> R) -> Result<u8, Error>
+where
+    R: Future<Output = Result<u8, Error>>,
+{
+    let mut codes = Vec::new();
+    for config in configs {
+        codes.push(match (telemetry::within_profile(config, run(config)).await, &config.profile) {
+            (Err(error), Some(name)) => {
+                telemetry::tell_failure(Some(name), &error.to_string(), None, error.hint());
+                error.kind().exit_code()
+            }
+            (ended, _) => ended?,
+        });
+    }
+    Ok(Kind::gravest_code(codes.into_iter()))
+}
+
+async fn sync(args: &SyncArgs, config: &Config, ambient: &Ambient) -> Result<u8, Error> {
+    let mut witness = Witness::new(slice::from_ref(config)).await;
     let (started_at, began) = (ambient.now(), Stopwatch::start());
-    let ended = operate::sync_shown(&config, ambient, &Brake::default()).await;
+    let ended = operate::sync_shown(config, ambient, &Brake::default()).await;
     // A webhook that is slow keeps nobody from the report.
-    let told = ended.as_ref().map_or(Ok(()), |report| tell_report(report, args.json));
-    witness.note(&config, PastRun::of(started_at, began, &ended), &ended).await;
+    let told = ended.as_ref().map_or(Ok(()), |report| tell_report(config, report, args.json));
+    witness.note(config, PastRun::of(started_at, began, &ended), &ended).await;
     told?;
     Ok(ended?.exit_code())
 }
@@ -140,12 +160,12 @@ async fn sync_every(
     ambient: &Ambient,
     requests: &Requests,
 ) -> Result<u8, Error> {
-    let load = || Config::load(args.flags(), environment);
-    let tell = |ended: &Result<Report, Error>| {
+    let load = || Config::load_all(args.flags(), environment);
+    let tell = |config: &Config, ended: &Result<Report, Error>| {
         let told = match ended {
-            Ok(report) => tell_report(report, args.json),
+            Ok(report) => tell_report(config, report, args.json),
             Err(error) => {
-                tell_error(error);
+                telemetry::tell_failure(config.profile.as_deref(), &error.to_string(), None, error.hint());
                 Ok(())
             }
         };
@@ -157,69 +177,64 @@ async fn sync_every(
     operate::run(period, load, ambient, requests, tell).await
 }
 
-fn tell_report(report: &Report, json: bool) -> Result<(), Error> {
+fn tell_report(config: &Config, report: &Report, json: bool) -> Result<(), Error> {
     let text =
         if json { report.to_json_lines().map_err(|error| Error::Bug(error.to_string()))? } else { report.to_string() };
-    tell_failures(report.failures());
-    print(&text)
+    tell_failures(config.profile.as_deref(), report.failures());
+    print_of(config, &text, json)
 }
 
 async fn backfill(args: &BackfillArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
     let plan = sync::backfill(&config, &args.wanted(), ambient).await?;
-    print(&if args.json { plan.to_json_lines()? } else { plan.to_string() })?;
+    print_of(&config, &if args.json { plan.to_json_lines()? } else { plan.to_string() }, args.json)?;
     Ok(0)
 }
 
-async fn check(args: &CheckArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
-    let config = Config::load(args.flags(), environment)?;
-    let report = check::run(&config, ambient, args.reserved).await;
-    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+async fn check(args: &CheckArgs, config: &Config, ambient: &Ambient) -> Result<u8, Error> {
+    let report = check::run(config, ambient, args.reserved).await;
+    print_of(config, &if args.json { report.to_json_lines()? } else { report.to_string() }, args.json)?;
     report.hints().for_each(|hint| telemetry::tell_hint(Some(hint)));
     Ok(report.exit_code())
 }
 
-async fn status(args: &StatusArgs, environment: &Environment) -> Result<u8, Error> {
-    let config = Config::load(args.flags(), environment)?;
+async fn status(args: &StatusArgs, config: &Config) -> Result<u8, Error> {
     if args.runs {
-        let runs = operate::past_runs(&config).await?;
-        print(&if args.json { status::run_lines(&runs)? } else { status::runs(&runs) })?;
+        let runs = operate::past_runs(config).await?;
+        print_of(config, &if args.json { status::run_lines(&runs)? } else { status::runs(&runs) }, args.json)?;
         return Ok(0);
     }
-    let statuses = status::read(&config).await?;
-    print(&if args.json { status::json_lines(&statuses)? } else { status::table(&statuses) })?;
+    let statuses = status::read(config).await?;
+    print_of(config, &if args.json { status::json_lines(&statuses)? } else { status::table(&statuses) }, args.json)?;
     Ok(0)
 }
 
-async fn verify(args: &VerifyArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
-    let config = Config::load(args.flags(), environment)?;
+async fn verify(args: &VerifyArgs, config: &Config, ambient: &Ambient) -> Result<u8, Error> {
     let depth = if args.quick { Depth::Quick } else { Depth::Full };
-    let report = verify::run(&config, depth, args.against_api.then_some(ambient)).await?;
-    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
-    tell_failures(report.failures());
+    let report = verify::run(config, depth, args.against_api.then_some(ambient)).await?;
+    print_of(config, &if args.json { report.to_json_lines()? } else { report.to_string() }, args.json)?;
+    tell_failures(config.profile.as_deref(), report.failures());
     Ok(report.exit_code())
 }
 
-async fn reconcile(args: &ReconcileArgs, environment: &Environment) -> Result<u8, Error> {
-    let config = Config::load(args.flags(), environment)?;
-    let report = reconcile::run(&config).await?;
-    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
+async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<u8, Error> {
+    let report = reconcile::run(config).await?;
+    print_of(config, &if args.json { report.to_json_lines()? } else { report.to_string() }, args.json)?;
     Ok(report.exit_code())
 }
 
-async fn compact(args: &CompactArgs, environment: &Environment) -> Result<u8, Error> {
-    let config = Config::load(args.flags(), environment)?;
-    let report = compact::run(&config, args.min_commits).await?;
-    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
-    tell_failures(report.failures());
+async fn compact(args: &CompactArgs, config: &Config) -> Result<u8, Error> {
+    let report = compact::run(config, args.min_commits).await?;
+    print_of(config, &if args.json { report.to_json_lines()? } else { report.to_string() }, args.json)?;
+    tell_failures(config.profile.as_deref(), report.failures());
     Ok(report.exit_code())
 }
 
 async fn replay(args: &ReplayArgs, environment: &Environment, ambient: &Ambient) -> Result<u8, Error> {
     let config = Config::load(args.flags(), environment)?;
     let report = replay::run(&config, &args.from, ambient).await?;
-    print(&if args.json { report.to_json_lines()? } else { report.to_string() })?;
-    tell_failures(report.failures());
+    print_of(&config, &if args.json { report.to_json_lines()? } else { report.to_string() }, args.json)?;
+    tell_failures(config.profile.as_deref(), report.failures());
     Ok(report.exit_code())
 }
 
@@ -240,8 +255,8 @@ async fn ddl(args: &DdlArgs, environment: &Environment, ambient: &Ambient) -> Re
         (Database::Athena, true) => ddl::Dialect::Glue,
         (Database::Dbt, _) => ddl::Dialect::Dbt,
     };
-    let config = Config::load(args.flags(), environment)?;
-    let files = ddl::make(&config, dialect, ambient).await?;
+    let configs = Config::load_all(args.flags(), environment)?;
+    let files = ddl::make(&configs, dialect, ambient).await?;
     match &args.into {
         Some(folder) if dialect == ddl::Dialect::Dbt => print(&ddl::write(&files, folder)?)?,
         _ => print(&ddl::show(&files))?,
@@ -304,9 +319,23 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-fn tell_failures<'f>(failures: impl Iterator<Item = (&'f str, &'f Failure)>) {
+/// What is said of a profile, so that it can be told from what is said of others: for people below a heading, in JSON with its
+/// name in each line. Without profiles, as it is.
+fn print_of(config: &Config, text: &str, json: bool) -> Result<(), Error> {
+    match &config.profile {
+        None => print(text),
+        Some(name) if json => {
+            let line = |line: &str| line.replacen('{', &format!("{{\"profile\":\"{name}\","), 1) + "\n";
+            print(&text.lines().map(line).collect::<String>())
+        }
+        Some(name) => print(&format!("# {name}\n\n{text}\n")),
+    }
+}
+
+fn tell_failures<'f>(profile: Option<&str>, failures: impl Iterator<Item = (&'f str, &'f Failure)>) {
     for (what, Failure { message, state, hint, .. }) in failures {
-        telemetry::tell_failure(Some(what), message, Some(state), *hint);
+        let what = profile.map_or_else(|| what.to_owned(), |profile| format!("{profile}/{what}"));
+        telemetry::tell_failure(Some(&what), message, Some(state), *hint);
     }
 }
 

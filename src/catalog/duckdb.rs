@@ -1,6 +1,6 @@
 //! Views for DuckDB. They name folders and no files, so that they stay right as the lake grows.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use super::{Catalog, PARTITION, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
 use crate::schema::{EventPartition, List, Resource, SYSTEM_COLUMNS, Table};
@@ -18,6 +18,9 @@ const TYPES: TypeNames = TypeNames {
 
 /// Digits of the number in a commit's name.
 const SEQ_DIGITS: usize = 20;
+
+/// What ends the name of a macro that gives what the API had said by a moment.
+const AS_OF: &str = "_as_of";
 
 /// A file that a glob found, as a path that means itself in another.
 const ESCAPED_FILE: &str = "regexp_replace(file, '[*?[]', '[\\0]', 'g')";
@@ -53,6 +56,9 @@ pub(super) fn statements(catalog: &Catalog<'_>) -> String {
     let mut sql = String::new();
     // Writing to a string cannot fail.
     let _ = write!(sql, "{}", header(catalog));
+    if let Some(schema) = catalog.schema {
+        let _ = write!(sql, "\nCREATE SCHEMA IF NOT EXISTS \"{schema}\";\n");
+    }
     for resource in catalog.resources {
         for table in resource.tables() {
             let views = match list_of(resource, &table) {
@@ -64,6 +70,44 @@ pub(super) fn statements(catalog: &Catalog<'_>) -> String {
     }
     let _ = write!(sql, "\n-- all resources\n\n{}{}", open_records(catalog), syncs(catalog));
     sql
+}
+
+/// The same for several lakes, each in its schema, and one view over all under each name.
+pub(super) fn statements_of_all(catalogs: &[Catalog<'_>]) -> String {
+    catalogs.iter().map(statements).collect::<String>() + &over_all(catalogs)
+}
+
+/// Views and macros over those of all lakes that have them, by their names. Each row says of which lake it is.
+fn over_all(catalogs: &[Catalog<'_>]) -> String {
+    let mut sql = "-- all profiles\n\n".to_owned();
+    let mut over: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for catalog in catalogs {
+        for name in names(catalog) {
+            over.entry(name).or_default().extend(catalog.schema);
+        }
+    }
+    for (name, schemas) in over {
+        let call = if name.ends_with(AS_OF) { "(moment)" } else { "" };
+        let each =
+            schemas.iter().map(|schema| format!("SELECT '{schema}' AS source, * FROM \"{schema}\".{name}{call}"));
+        // By name, since what has other partitions has other columns.
+        let query = each.collect::<Vec<_>>().join("\nUNION ALL BY NAME\n");
+        if call.is_empty() {
+            let text = format!("{name} of all profiles.");
+            sql += &view(&name, &query, &text, &[("source", "The profile of the settings that it is of.")]);
+        } else {
+            sql += &as_of_macro(&name, &query);
+        }
+    }
+    sql
+}
+
+/// What every lake has by name.
+fn names(catalog: &Catalog<'_>) -> Vec<String> {
+    let tables = catalog.resources.iter().flat_map(Resource::tables);
+    let of_table = |table: Table| ["", "_changes", "_history", AS_OF].map(|rest| format!("{}{rest}", table.name));
+    let open = catalog.resources.iter().any(|resource| resource.statuses.is_some()).then(|| "open_records".to_owned());
+    tables.flat_map(of_table).chain(open).chain(["syncs".to_owned()]).collect()
 }
 
 fn header(catalog: &Catalog<'_>) -> String {
@@ -82,7 +126,7 @@ fn header(catalog: &Catalog<'_>) -> String {
 
 /// Views of a resource's own table.
 fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
-    let name = &table.name;
+    let name = &catalog.in_schema(&table.name);
     let partition = catalog.partition(resource);
     let record = versions_of(resource, partition);
     let (current, changes) = (current_rows(catalog, table, partition), versions(catalog, table, partition));
@@ -105,12 +149,12 @@ fn of_records(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> Stri
          WHERE _observed_at <= CAST(moment AS TIMESTAMP WITH TIME ZONE)\n\
          QUALIFY row_number() OVER (PARTITION BY {record} ORDER BY _seq DESC) = 1 AND _op <> 'removed'"
     );
-    sql + &as_of_macro(name, &as_of)
+    sql + &as_of_macro(&format!("{name}{AS_OF}"), &as_of)
 }
 
 /// Views of the flat table of a list.
 fn of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table, column: &str, list: &List) -> String {
-    let (name, parent) = (&table.name, &resource.name);
+    let (name, parent) = (&catalog.in_schema(&table.name), &catalog.in_schema(&resource.name));
     let partition = catalog.partition(resource);
     let current = current_rows(catalog, table, partition);
     let text = &doc(table.schema.metadata());
@@ -124,13 +168,13 @@ fn of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table, column
         )
     };
     let mut sql = view(name, &current, text, &columns(table, partition, &[]));
-    let all = format!("{text} Those of every version of {parent} that was seen.");
+    let all = format!("{text} Those of every version of {} that was seen.", resource.name);
     let changes = flat(&format!("{parent}_changes"), &[]);
     sql += &view(&format!("{name}_changes"), &changes, &all, &columns(table, partition, &[]));
-    let versions = format!("{text} Those of each version of {parent}, with the time for which it held.");
+    let versions = format!("{text} Those of each version of {}, with the time for which it held.", resource.name);
     let history = flat(&format!("{parent}_history"), &VALIDITY);
     sql += &view(&format!("{name}_history"), &history, &versions, &columns(table, partition, &VALIDITY));
-    sql + &as_of_macro(name, &flat(&format!("{parent}_as_of(moment)"), &[]))
+    sql + &as_of_macro(&format!("{name}{AS_OF}"), &flat(&format!("{parent}{AS_OF}(moment)"), &[]))
 }
 
 /// The rows of the objects of a table in `current/`.
@@ -150,8 +194,8 @@ fn current_rows(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -
 /// All versions: those that were in snapshots when the session began, and the commits behind them. A session that was not begun
 /// with the statements for that reads all commits.
 fn versions(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> String {
-    let name = &table.name;
-    let folder = format!("changes/{name}");
+    let name = &catalog.variable(&table.name);
+    let folder = format!("changes/{}", table.name);
     if !catalog.has(&folder) {
         return no_rows(table, partition);
     }
@@ -174,16 +218,19 @@ fn versions(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> St
 /// What they find holds for a session: snapshots stay as they are, and what is committed or compacted later is read from the
 /// commits.
 fn find_snapshots(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>) -> String {
-    let name = &table.name;
-    let folder = format!("changes/{name}");
+    let name = &catalog.variable(&table.name);
+    let folder = format!("changes/{}", table.name);
     if !catalog.has(&folder) {
         return String::new();
     }
-    let snapshots = quoted(&glob(catalog, &format!("snapshots/{name}"), None));
+    let set =
+        |what: &str| if catalog.schema.is_some() { format!("\"{name}_{what}\"") } else { format!("{name}_{what}") };
+    let (snapshots_found, compacted) = (set("snapshots"), set("compacted"));
+    let snapshots = quoted(&glob(catalog, &format!("snapshots/{}", table.name), None));
     let commits = quoted(&glob(catalog, &folder, partition));
     format!(
-        "SET VARIABLE {name}_snapshots = (SELECT list({ESCAPED_FILE} ORDER BY file) FROM glob({snapshots}));\n\
-         SET VARIABLE {name}_compacted = (\n\
+        "SET VARIABLE {snapshots_found} = (SELECT list({ESCAPED_FILE} ORDER BY file) FROM glob({snapshots}));\n\
+         SET VARIABLE {compacted} = (\n\
          \x20   WITH snapshots AS (\n\
          \x20       SELECT CAST(entry ->> '$.first' AS BIGINT) AS first, CAST(entry ->> '$.last' AS BIGINT) AS last FROM (\n\
          \x20           SELECT CAST(decode(value) AS JSON) AS entry\n\
@@ -193,7 +240,7 @@ fn find_snapshots(catalog: &Catalog<'_>, table: &Table, partition: Option<&str>)
          \x20   ), each AS (SELECT first, last, first = coalesce(lag(last) OVER (ORDER BY first), 0) + 1 AS follows FROM snapshots)\n\
          \x20   SELECT max(last) FROM (SELECT last, bool_and(follows) OVER (ORDER BY first) AS is_whole FROM each) WHERE is_whole\n\
          );\n\
-         SET VARIABLE {name}_snapshots = nullif([\n\
+         SET VARIABLE {snapshots_found} = nullif([\n\
          \x20   file FOR file IN getvariable('{name}_snapshots')\n\
          \x20   IF CAST(parse_filename(file, true) AS BIGINT) <= getvariable('{name}_compacted')\n\
          ], []);\n\n"
@@ -284,9 +331,7 @@ fn view(name: &str, query: &str, text: &str, columns: &[(&str, &str)]) -> String
 
 fn as_of_macro(name: &str, query: &str) -> String {
     let text = quoted("What the API had said by a moment.");
-    format!(
-        "CREATE OR REPLACE MACRO {name}_as_of(moment) AS TABLE\n{query};\nCOMMENT ON MACRO TABLE {name}_as_of IS {text};\n\n"
-    )
+    format!("CREATE OR REPLACE MACRO {name}(moment) AS TABLE\n{query};\nCOMMENT ON MACRO TABLE {name} IS {text};\n\n")
 }
 
 /// One row for each record that is expected to change: of those that only a file has told of, none is.
@@ -297,7 +342,8 @@ fn open_records(catalog: &Catalog<'_>) -> String {
         Some(format!(
             "SELECT '{name}' AS resource, {key} AS key, {status} AS status, _first_seen_at AS first_seen_at,\n\
              \x20      _observed_at AS observed_at\n\
-             FROM {name} WHERE {is_open} AND NOT starts_with(_poll_id, 'input-')"
+             FROM {table} WHERE {is_open} AND NOT starts_with(_poll_id, 'input-')",
+            table = catalog.in_schema(name),
         ))
     });
     let each: Vec<String> = each.collect();
@@ -311,7 +357,12 @@ fn open_records(catalog: &Catalog<'_>) -> String {
         ("first_seen_at", "When the record was first observed."),
         ("observed_at", "When it was first seen as it is."),
     ];
-    view("open_records", &each.join("\nUNION ALL\n"), "Records that are expected to change.", &columns)
+    view(
+        &catalog.in_schema("open_records"),
+        &each.join("\nUNION ALL\n"),
+        "Records that are expected to change.",
+        &columns,
+    )
 }
 
 /// One row for each commit, from what it says of itself.
@@ -332,5 +383,10 @@ fn syncs(catalog: &Catalog<'_>) -> String {
         "(SELECT CAST(NULL AS JSON) AS footer WHERE false)".to_owned()
     };
     let columns: Vec<_> = SYNCS.iter().map(|(name, _, _, meaning)| (*name, *meaning)).collect();
-    view("syncs", &format!("SELECT {values}\nFROM {footers}"), "One row a commit, from its own footer.", &columns)
+    view(
+        &catalog.in_schema("syncs"),
+        &format!("SELECT {values}\nFROM {footers}"),
+        "One row a commit, from its own footer.",
+        &columns,
+    )
 }

@@ -13,7 +13,7 @@ mod athena;
 mod dbt;
 mod duckdb;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::{DataType, Field, Metadata};
 
@@ -33,6 +33,8 @@ pub struct Catalog<'r> {
     pub resources: &'r [Resource],
     /// Its folders that hold a file, as in `changes/trades` and `changes/trades/event_month=2026-05`.
     pub folders: &'r BTreeSet<String>,
+    /// The schema that is to hold its tables, where there are several lakes: a name that needs no more than quotes.
+    pub schema: Option<&'r str>,
     /// The time, in microseconds since 1970 UTC.
     pub now: i64,
 }
@@ -62,6 +64,16 @@ impl Catalog<'_> {
         dbt::files(self)
     }
 
+    /// A name in its schema.
+    fn in_schema(&self, name: &str) -> String {
+        self.schema.map_or_else(|| name.to_owned(), |schema| format!("\"{schema}\".{name}"))
+    }
+
+    /// The name of a session's variable, which no other schema has.
+    fn variable(&self, name: &str) -> String {
+        self.schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"))
+    }
+
     /// Where the lake is, on one line of a comment.
     fn place(&self) -> String {
         self.location.replace(char::is_control, " ")
@@ -75,6 +87,31 @@ impl Catalog<'_> {
     fn has(&self, folder: &str) -> bool {
         self.folders.contains(folder)
     }
+}
+
+/// Statements for DuckDB over several lakes: each in its schema, and over all of them in the session's own, with a column `source`
+/// before the others.
+#[must_use]
+pub fn duckdb_of_all(catalogs: &[Catalog<'_>]) -> String {
+    duckdb::statements_of_all(catalogs)
+}
+
+/// A column that these lakes have of more than one type, so that no view over all of them could give it as it is.
+#[must_use]
+pub fn disagreement(catalogs: &[Catalog<'_>]) -> Option<String> {
+    let mut types = BTreeMap::new();
+    let columns = catalogs.iter().flat_map(|catalog| catalog.resources).flat_map(Resource::tables).flat_map(|table| {
+        let column =
+            |field: &std::sync::Arc<Field>| (format!("{}.{}", table.name, field.name()), field.data_type().clone());
+        table.schema.fields().iter().map(column).collect::<Vec<_>>()
+    });
+    for (name, kind) in columns {
+        if types.get(&name).is_some_and(|other| *other != kind) {
+            return Some(name);
+        }
+        types.insert(name, kind);
+    }
+    None
 }
 
 /// The list that a flat table is made of, with the name of its column.

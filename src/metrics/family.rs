@@ -8,7 +8,9 @@ pub struct Family {
     pub name: &'static str,
     /// What its values are.
     pub kind: Kind,
-    /// Labels of each of its values.
+    /// Whether it is of the process, and not of a profile, where there are profiles.
+    pub is_of_process: bool,
+    /// Labels of each of its values, after that of the profile.
     pub labels: &'static [&'static str],
     /// What it says.
     pub help: &'static str,
@@ -41,6 +43,7 @@ macro_rules! families {
         $(pub(super) const $constant: Family = Family {
             name: concat!("lumetrade_export_", $name),
             kind: Kind::$kind,
+            is_of_process: is_of_process($name),
             labels: &[$($label),*],
             help: $help,
         };)*
@@ -48,6 +51,14 @@ macro_rules! families {
         /// All of them.
         pub const FAMILIES: &[Family] = &[$($constant),*];
     };
+}
+
+/// Metrics of the process.
+const fn is_of_process(name: &str) -> bool {
+    matches!(
+        name.as_bytes(),
+        b"build_info" | b"next_run_timestamp_seconds" | b"missed_runs_total" | b"settings_last_reload_successful"
+    )
 }
 
 families! {

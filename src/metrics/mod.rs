@@ -6,7 +6,7 @@
 //!                └──▶ OpenTelemetry's, under the same names
 //! ```
 //!
-//! No label has anything but names of resources, kinds and stages.
+//! No label has anything but names of profiles, resources, kinds and stages.
 
 mod endpoint;
 mod family;
@@ -28,7 +28,7 @@ use self::{
         QUARANTINED, RECEIVED, REGRESSED, RELOADED, RUNS, STAGES, STALE, STORE_REQUESTS, STORE_WRITES,
         WEBHOOK_FAILURES, WITHHELD,
     },
-    samples::Samples,
+    samples::{OfProfile, Samples},
 };
 use crate::sync::{PastRun, Report, ResourceReport};
 
@@ -48,15 +48,27 @@ impl Metrics {
     fn after(mut samples: Samples) -> Self {
         samples.set(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         // What has not happened yet has happened no times: else the first time would be seen by nobody.
-        for counter in [&RUNS, &FAILED_RUNS, &MISSED_RUNS, &WEBHOOK_FAILURES] {
-            samples.add(counter, &[], 0.0);
-        }
-        Self { samples }
+        samples.add(&MISSED_RUNS, &[], 0.0);
+        let mut metrics = Self { samples };
+        metrics.expect(None);
+        metrics
     }
 
-    /// Takes note of a run, and of its report if it has one.
-    pub fn note(&mut self, run: &PastRun, report: Option<&Report>) {
-        let samples = &mut self.samples;
+    fn expect(&mut self, profile: Option<&str>) {
+        for counter in [&RUNS, &FAILED_RUNS, &WEBHOOK_FAILURES] {
+            self.samples.of_profile(profile).add(counter, &[], 0.0);
+        }
+    }
+
+    /// Forgets all profiles but these, and whatever is of none unless that is among them.
+    pub fn keep_to(&mut self, profiles: &[Option<&str>]) {
+        self.samples.keep_to(profiles);
+        profiles.iter().for_each(|profile| self.expect(*profile));
+    }
+
+    /// Takes note of a run, of a profile if there are profiles, and of its report if it has one.
+    pub fn note(&mut self, profile: Option<&str>, run: &PastRun, report: Option<&Report>) {
+        let mut samples = self.samples.of_profile(profile);
         samples.add(&RUNS, &[], 1.0);
         samples.add(&FAILED_RUNS, &[], f64::from(u8::from(run.exit_code != 0)));
         samples.set(&LAST_EXIT_CODE, &[], f64::from(run.exit_code));
@@ -67,42 +79,7 @@ impl Metrics {
         samples.add(&API_RETRIES, &[], report.effort.api_retries as f64);
         samples.add(&STORE_REQUESTS, &[], report.effort.store_requests as f64);
         samples.add(&STORE_WRITES, &[], report.effort.store_objects_written as f64);
-        report.resources.iter().for_each(|resource| self.note_resource(resource, report.started_at));
-    }
-
-    /// What a failed resource had committed counts; how it stands is as the last run knew it that did not fail.
-    fn note_resource(&mut self, report: &ResourceReport, started_at: DateTime<Utc>) {
-        let (samples, name) = (&mut self.samples, report.resource.as_str());
-        let resource = &[("resource", name)];
-        for (kind, count) in [("added", report.added), ("changed", report.changed), ("removed", report.removed)] {
-            samples.add(&CHANGES, &[("resource", name), ("kind", kind)], count as f64);
-        }
-        for (stage, duration) in &report.seconds {
-            samples.observe(&STAGES, &[("resource", name), ("stage", stage.name())], duration.as_secs_f64());
-        }
-        samples.add(&COMMITS, resource, report.commits.len() as f64);
-        samples.add(&RECEIVED, resource, report.body_bytes as f64);
-        samples.add(&REGRESSED, resource, report.regressed as f64);
-        samples.add(&STALE, resource, report.stale_skipped as f64);
-        let failure = report.failure.as_ref();
-        samples.add(&FAILURES, resource, f64::from(u8::from(failure.is_some())));
-        samples.add(&GUARD_REFUSALS, resource, f64::from(u8::from(failure.is_some_and(|failure| failure.by_guard))));
-        samples.set(&EXIT_CODE, resource, failure.map_or(0.0, |failure| f64::from(failure.exit_code)));
-        if failure.is_some() {
-            return;
-        }
-        samples.set(&LAST_SUCCESS, resource, seconds(started_at));
-        samples.set(&HEAD, resource, report.head as f64);
-        samples.set(&KNOWN, resource, report.known as f64);
-        samples.set(&OPEN, resource, report.open as f64);
-        samples.set(&QUARANTINED, resource, report.quarantined as f64);
-        samples.set(&WITHHELD, resource, report.withheld as f64);
-        match report.oldest_open_at {
-            Some(at) => samples.set(&OLDEST_OPEN, resource, seconds(at)),
-            None if report.open == 0 => samples.remove(&OLDEST_OPEN, resource),
-            // A list that had not changed was not looked into.
-            None => {}
-        }
+        report.resources.iter().for_each(|resource| note_resource(&mut samples, resource, report.started_at));
     }
 
     /// When the next run is due, and how many were left out before it.
@@ -117,8 +94,8 @@ impl Metrics {
     }
 
     /// That the webhook did not take a message.
-    pub fn webhook_failed(&mut self) {
-        self.samples.add(&WEBHOOK_FAILURES, &[], 1.0);
+    pub fn webhook_failed(&mut self, profile: Option<&str>) {
+        self.samples.of_profile(profile).add(&WEBHOOK_FAILURES, &[], 1.0);
     }
 
     /// All of it at this time (nanoseconds), as OTLP has it in JSON.
@@ -131,6 +108,41 @@ impl Metrics {
     #[must_use]
     pub fn to_text(&self) -> String {
         self.samples.to_text()
+    }
+}
+
+/// What a failed resource had committed counts; how it stands is as the last run knew it that did not fail.
+fn note_resource(samples: &mut OfProfile<'_>, report: &ResourceReport, started_at: DateTime<Utc>) {
+    let name = report.resource.as_str();
+    let resource = &[("resource", name)];
+    for (kind, count) in [("added", report.added), ("changed", report.changed), ("removed", report.removed)] {
+        samples.add(&CHANGES, &[("resource", name), ("kind", kind)], count as f64);
+    }
+    for (stage, duration) in &report.seconds {
+        samples.observe(&STAGES, &[("resource", name), ("stage", stage.name())], duration.as_secs_f64());
+    }
+    samples.add(&COMMITS, resource, report.commits.len() as f64);
+    samples.add(&RECEIVED, resource, report.body_bytes as f64);
+    samples.add(&REGRESSED, resource, report.regressed as f64);
+    samples.add(&STALE, resource, report.stale_skipped as f64);
+    let failure = report.failure.as_ref();
+    samples.add(&FAILURES, resource, f64::from(u8::from(failure.is_some())));
+    samples.add(&GUARD_REFUSALS, resource, f64::from(u8::from(failure.is_some_and(|failure| failure.by_guard))));
+    samples.set(&EXIT_CODE, resource, failure.map_or(0.0, |failure| f64::from(failure.exit_code)));
+    if failure.is_some() {
+        return;
+    }
+    samples.set(&LAST_SUCCESS, resource, seconds(started_at));
+    samples.set(&HEAD, resource, report.head as f64);
+    samples.set(&KNOWN, resource, report.known as f64);
+    samples.set(&OPEN, resource, report.open as f64);
+    samples.set(&QUARANTINED, resource, report.quarantined as f64);
+    samples.set(&WITHHELD, resource, report.withheld as f64);
+    match report.oldest_open_at {
+        Some(at) => samples.set(&OLDEST_OPEN, resource, seconds(at)),
+        None if report.open == 0 => samples.remove(&OLDEST_OPEN, resource),
+        // A list that had not changed was not looked into.
+        None => {}
     }
 }
 
@@ -153,7 +165,7 @@ mod tests {
         change(&mut resource);
         let report = Report { started_at: DateTime::UNIX_EPOCH, resources: vec![resource], effort: Effort::default() };
         let ended = Ok(report);
-        metrics.note(&PastRun::of(DateTime::UNIX_EPOCH, Stopwatch::start(), &ended), ended.as_ref().ok());
+        metrics.note(None, &PastRun::of(DateTime::UNIX_EPOCH, Stopwatch::start(), &ended), ended.as_ref().ok());
     }
 
     fn values<'t>(text: &'t str, family: &Family) -> Vec<&'t str> {
@@ -207,7 +219,7 @@ mod tests {
     #[test]
     fn a_run_that_could_not_begin_is_a_failed_run_of_no_resource() {
         let (mut metrics, ended) = (Metrics::default(), Err(Error::Bug("x".to_owned())));
-        metrics.note(&PastRun::of(DateTime::UNIX_EPOCH, Stopwatch::start(), &ended), None);
+        metrics.note(None, &PastRun::of(DateTime::UNIX_EPOCH, Stopwatch::start(), &ended), None);
         let text = metrics.to_text();
         assert!(text.contains("failed_runs_total 1\n") && text.contains("last_run_exit_code 70\n"), "{text}");
         assert!(!text.contains("resource="), "{text}");

@@ -13,26 +13,29 @@ pub(super) struct Samples(BTreeMap<&'static str, BTreeMap<String, f64>>);
 
 impl Samples {
     pub(super) fn set(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
-        *self.value(family, "", labels) = value;
+        self.of_profile(None).set(family, labels, value);
     }
 
     pub(super) fn add(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
-        *self.value(family, "", labels) += value;
+        self.of_profile(None).add(family, labels, value);
     }
 
-    pub(super) fn observe(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
-        *self.value(family, "_sum", labels) += value;
-        *self.value(family, "_count", labels) += 1.0;
+    /// Those with a profile's name as their first label, or with none.
+    pub(super) fn of_profile<'s>(&'s mut self, profile: Option<&'s str>) -> OfProfile<'s> {
+        OfProfile { samples: self, profile }
     }
 
-    pub(super) fn remove(&mut self, family: &Family, labels: Labels<'_>) {
-        if let Some(values) = self.0.get_mut(family.name) {
-            values.remove(&key("", labels));
+    /// Drops what is of other profiles, and what is of none unless that is among these. What is of the process stays.
+    pub(super) fn keep_to(&mut self, profiles: &[Option<&str>]) {
+        for (name, values) in &mut self.0 {
+            if FAMILIES.iter().any(|family| family.name == *name && !family.is_of_process) {
+                values.retain(|key, _| {
+                    let labels = read(key.split_once('{').map_or("", |(_, labels)| labels));
+                    let profile = labels.first().filter(|(name, _)| name == PROFILE).map(|(_, value)| value.as_str());
+                    profiles.contains(&profile)
+                });
+            }
         }
-    }
-
-    fn value(&mut self, family: &Family, rest: &str, labels: Labels<'_>) -> &mut f64 {
-        self.0.entry(family.name).or_default().entry(key(rest, labels)).or_default()
     }
 
     /// The text, family by family.
@@ -76,6 +79,47 @@ impl Samples {
     }
 }
 
+/// The label that names a profile.
+const PROFILE: &str = "profile";
+
+/// Values of one profile.
+pub(super) struct OfProfile<'s> {
+    samples: &'s mut Samples,
+    profile: Option<&'s str>,
+}
+
+impl OfProfile<'_> {
+    pub(super) fn set(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
+        *self.value(family, "", labels) = value;
+    }
+
+    pub(super) fn add(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
+        *self.value(family, "", labels) += value;
+    }
+
+    pub(super) fn observe(&mut self, family: &Family, labels: Labels<'_>, value: f64) {
+        *self.value(family, "_sum", labels) += value;
+        *self.value(family, "_count", labels) += 1.0;
+    }
+
+    pub(super) fn remove(&mut self, family: &Family, labels: Labels<'_>) {
+        let key = self.key("", labels);
+        if let Some(values) = self.samples.0.get_mut(family.name) {
+            values.remove(&key);
+        }
+    }
+
+    fn value(&mut self, family: &Family, rest: &str, labels: Labels<'_>) -> &mut f64 {
+        let key = self.key(rest, labels);
+        self.samples.0.entry(family.name).or_default().entry(key).or_default()
+    }
+
+    fn key(&self, rest: &str, labels: Labels<'_>) -> String {
+        let profile = self.profile.map(|name| (PROFILE, name));
+        key(rest, &profile.into_iter().chain(labels.iter().copied()).collect::<Vec<_>>())
+    }
+}
+
 fn key(rest: &str, labels: Labels<'_>) -> String {
     let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
@@ -112,8 +156,8 @@ mod tests {
         let mut samples = Samples::default();
         samples.add(&RUNS, &[], 2.0);
         samples.set(&OPEN, &[("resource", "a \"b\" \\ \n c")], 1.5);
-        samples.observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.25);
-        samples.observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.5);
+        samples.of_profile(None).observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.25);
+        samples.of_profile(None).observe(&STAGES, &[("resource", "trades"), ("stage", "poll")], 0.5);
         let text = samples.to_text();
         assert_eq!(Samples::of_text(&text), samples, "{text}");
         let open: Vec<_> = samples.of(&OPEN).collect();
@@ -139,7 +183,7 @@ mod tests {
         assert_eq!(Samples::of_text(foreign), Samples::default());
         let mut samples = Samples::default();
         samples.add(&CHANGES, &[("kind", "added")], 1.0);
-        samples.remove(&CHANGES, &[("kind", "added")]);
+        samples.of_profile(None).remove(&CHANGES, &[("kind", "added")]);
         assert_eq!(samples.to_text(), "");
     }
 

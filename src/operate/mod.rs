@@ -40,26 +40,27 @@ use crate::{
 /// As [`sync::run`].
 pub async fn sync_shown(config: &Config, ambient: &Ambient, brake: &Brake) -> Result<Report, Error> {
     let progress = Arc::default();
-    let _shown = telemetry::show(&progress);
+    let _shown = telemetry::show(&progress, config.profile.as_deref());
     sync::run(config, ambient, brake, &progress).await
 }
 
-/// Syncs at once and then every `period` until it is asked to stop, and gives the exit code that it was asked to stop with.
-/// Settings come from `load`, at the start and whenever they are to be read again; what comes of each run goes to `tell`.
+/// Syncs at once and then every `period` until it is asked to stop, and gives the exit code that it was asked to stop with. With
+/// several profiles a run is of all of them, one after the other. Settings come from `load`, at the start and whenever they are to be read again; what comes of each run goes to `tell`.
 ///
 /// # Errors
 ///
-/// If the settings cannot be used at the start, or not by the first run: [`Kind::Settings`].
+/// If the settings cannot be used at the start, or of no profile by the first run: [`Kind::Settings`].
 pub async fn run(
     period: Duration,
-    load: impl Fn() -> Result<Config, ConfigError> + Send,
+    load: impl Fn() -> Result<Vec<Config>, ConfigError> + Send,
     ambient: &Ambient,
     requests: &Requests,
-    tell: impl Fn(&Result<Report, Error>) + Send,
+    tell: impl Fn(&Config, &Result<Report, Error>) + Send + Sync,
 ) -> Result<u8, Error> {
-    let config = load()?;
-    let mut witness = Witness::new(&config).await;
-    if let Some(address) = config.operating.metrics_listen {
+    let configs = load()?;
+    let mut witness = Witness::new(&configs).await;
+    // All profiles have the same.
+    if let Some(address) = configs.first().and_then(|config| config.operating.metrics_listen) {
         let endpoint = Endpoint::listen(address, witness.metrics()).await;
         let endpoint = endpoint.map_err(|error| ConfigError::Invalid {
             setting: "operate.metrics_listen",
@@ -70,7 +71,7 @@ pub async fn run(
     }
     notify(&[NotifyState::Ready, NotifyState::Status("the first run is under way")]);
     keep_the_watchdog_quiet();
-    let mut operation = Operation { config, load, ambient, witness, tell, is_first: true };
+    let mut operation = Operation { configs, load, ambient, witness, tell, is_first: true };
     go_on(&mut operation, period, || ambient.random() as u64, requests).await
 }
 
@@ -131,7 +132,7 @@ async fn go_on(
 
 /// Syncs.
 struct Operation<'a, L, T> {
-    config: Config,
+    configs: Vec<Config>,
     load: L,
     ambient: &'a Ambient,
     witness: Witness,
@@ -141,30 +142,38 @@ struct Operation<'a, L, T> {
 
 impl<L, T> Work for Operation<'_, L, T>
 where
-    L: Fn() -> Result<Config, ConfigError> + Send,
-    T: Fn(&Result<Report, Error>) + Send,
+    L: Fn() -> Result<Vec<Config>, ConfigError> + Send,
+    T: Fn(&Config, &Result<Report, Error>) + Send + Sync,
 {
     async fn run(&mut self, brake: &Brake) -> Result<Outcome, Error> {
-        let (started_at, began) = (self.ambient.now(), Stopwatch::start());
-        let ended = sync_shown(&self.config, self.ambient, brake).await;
-        if std::mem::take(&mut self.is_first)
-            && let Err(error) = &ended
-            && error.kind() == Kind::Settings
-        {
-            return ended.map(|_| Outcome::Progress);
+        let is_first = std::mem::take(&mut self.is_first);
+        let (mut outcomes, mut unusable) = (Vec::new(), Vec::new());
+        for config in &self.configs {
+            let (started_at, began) = (self.ambient.now(), Stopwatch::start());
+            let ended = telemetry::within_profile(config, sync_shown(config, self.ambient, brake)).await;
+            outcomes.push(outcome_of(&ended));
+            let is_unusable = is_first && ended.as_ref().is_err_and(|error| error.kind() == Kind::Settings);
+            // Without a profile, it is what the process ends with.
+            if !is_unusable || config.profile.is_some() {
+                (self.tell)(config, &ended);
+                self.witness.note(config, PastRun::of(started_at, began, &ended), &ended).await;
+            }
+            unusable.extend(ended.err().filter(|_| is_unusable));
         }
-        (self.tell)(&ended);
-        self.witness.note(&self.config, PastRun::of(started_at, began, &ended), &ended).await;
-        Ok(outcome_of(&ended))
+        match unusable.pop() {
+            Some(error) if unusable.len() + 1 == self.configs.len() => Err(error),
+            _ => Ok(outcome_of_all(&outcomes)),
+        }
     }
 
     fn reload(&mut self) {
         let reloaded = (self.load)();
-        self.witness.reloaded(&self.config, reloaded.is_ok());
+        let successfully = reloaded.is_ok();
         match reloaded {
-            Ok(config) => self.config = config,
+            Ok(configs) => self.configs = configs,
             Err(error) => tracing::error!(%error, "the settings cannot be used; those from before are kept"),
         }
+        self.witness.reloaded(&self.configs, successfully);
     }
 
     fn wait(&mut self, pause: Duration, missed: u64) {
@@ -172,7 +181,7 @@ where
             tracing::warn!(missed, "the run took longer than the period; what was due meanwhile is left out");
         }
         let due = self.ambient.now() + pause;
-        self.witness.next_run(&self.config, due, missed);
+        self.witness.next_run(&self.configs, due, missed);
         notify(&[NotifyState::Status(&format!("the next run is due at {}", due.format("%Y-%m-%d %H:%M:%SZ")))]);
     }
 }
@@ -186,6 +195,18 @@ fn outcome_of(ended: &Result<Report, Error>) -> Outcome {
             _ => Outcome::Progress,
         },
     }
+}
+
+/// The same of several profiles.
+fn outcome_of_all(outcomes: &[Outcome]) -> Outcome {
+    let failed: Option<Vec<_>> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Nothing(kind) => Some(*kind),
+            Outcome::Progress => None,
+        })
+        .collect();
+    failed.and_then(|kinds| Kind::gravest(kinds.into_iter())).map_or(Outcome::Progress, Outcome::Nothing)
 }
 
 /// Tells systemd, if it has started us.

@@ -2,6 +2,8 @@
 //!
 //! None of it changes what a run came to. What cannot be told is a warning.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{message, trace};
@@ -19,21 +21,26 @@ use crate::{
 pub struct Witness {
     metrics: Metrics,
     endpoint: Option<Endpoint>,
-    /// The last run that was told of, or that there was nothing to tell of.
-    before: Option<PastRun>,
+    /// Of each profile, the last run that was told of, or that there was nothing to tell of.
+    before: BTreeMap<Option<String>, PastRun>,
 }
 
 impl Witness {
-    /// Goes on from what earlier processes have noted.
-    pub async fn new(config: &Config) -> Self {
-        let metrics = config.operating.metrics_file.as_deref().map_or_else(|| Ok(Metrics::default()), Metrics::read);
-        let metrics = metrics.unwrap_or_else(|error| {
+    /// Goes on from what earlier processes have noted of these profiles, or of the one lake that there is. There is always one.
+    pub async fn new(configs: &[Config]) -> Self {
+        let file = configs.first().and_then(|config| config.operating.metrics_file.as_deref());
+        let metrics = file.map_or_else(|| Ok(Metrics::default()), Metrics::read);
+        let mut metrics = metrics.unwrap_or_else(|error| {
             tracing::warn!(%error, "the metrics' file cannot be read; they begin anew");
             Metrics::default()
         });
-        let runs =
-            if config.operating.runs_kept > 0 { past_runs(config).await.unwrap_or_default() } else { Vec::new() };
-        Self { metrics, endpoint: None, before: runs.into_iter().next_back() }
+        metrics.keep_to(&profiles(configs));
+        let mut before = BTreeMap::new();
+        for config in configs.iter().filter(|config| config.operating.runs_kept > 0) {
+            let runs = past_runs(config).await.unwrap_or_default();
+            before.extend(runs.into_iter().next_back().map(|run| (config.profile.clone(), run)));
+        }
+        Self { metrics, endpoint: None, before }
     }
 
     /// What was noted so far.
@@ -48,7 +55,7 @@ impl Witness {
 
     /// Takes note of a run that has ended.
     pub async fn note(&mut self, config: &Config, run: PastRun, ended: &Result<Report, Error>) {
-        self.metrics.note(&run, ended.as_ref().ok());
+        self.metrics.note(config.profile.as_deref(), &run, ended.as_ref().ok());
         if config.operating.runs_kept > 0
             && let Err(error) = keep(config, &run).await
         {
@@ -58,20 +65,21 @@ impl Witness {
         self.publish(config);
         self.export(config, &run, ended).await;
         if is_told {
-            self.before = Some(run);
+            self.before.insert(config.profile.clone(), run);
         }
     }
 
     /// Takes note of when the next run is due, and how many were left out before it.
-    pub(super) fn next_run(&mut self, config: &Config, due: DateTime<Utc>, missed: u64) {
+    pub(super) fn next_run(&mut self, configs: &[Config], due: DateTime<Utc>, missed: u64) {
         self.metrics.next_run(due, missed);
-        self.publish(config);
+        configs.first().into_iter().for_each(|config| self.publish(config));
     }
 
-    /// Takes note of whether the settings could be read again.
-    pub(super) fn reloaded(&mut self, config: &Config, successfully: bool) {
+    /// Takes note of whether the settings could be read again, and of which profiles there are.
+    pub(super) fn reloaded(&mut self, configs: &[Config], successfully: bool) {
+        self.metrics.keep_to(&profiles(configs));
         self.metrics.reloaded(successfully);
-        self.publish(config);
+        configs.first().into_iter().for_each(|config| self.publish(config));
     }
 
     fn publish(&self, config: &Config) {
@@ -107,7 +115,9 @@ impl Witness {
     /// Tells of a failure that is another than before, and of the recovery from one. Whether there is nothing left to tell.
     async fn tell(&mut self, config: &Config, run: &PastRun) -> bool {
         let form = config.operating.webhook_form;
-        let Some(message) = message::between(self.before.as_ref(), run, &config.lake, form) else { return true };
+        let Some(message) = message::between(self.before.get(&config.profile), run, &config.lake, form) else {
+            return true;
+        };
         let posted = match config.webhook_url() {
             Ok(None) => return true,
             Ok(Some(url)) => {
@@ -118,10 +128,16 @@ impl Witness {
         };
         if let Err(error) = &posted {
             tracing::warn!(error, "the webhook was not told");
-            self.metrics.webhook_failed();
+            self.metrics.webhook_failed(config.profile.as_deref());
         }
         posted.is_ok()
     }
+}
+
+/// All that there are in the settings, or none where there are no profiles.
+fn profiles(configs: &[Config]) -> Vec<Option<&str>> {
+    let names: Vec<_> = configs.first().into_iter().flat_map(Config::profile_names).map(Some).collect();
+    if names.is_empty() { vec![None] } else { names }
 }
 
 /// The last runs, the last one last. What cannot be read as one is left out.

@@ -40,6 +40,8 @@ pub struct Shown(());
 
 struct Foot {
     progress: Arc<Progress>,
+    /// Whose run it is.
+    profile: Option<String>,
     /// How fast each resource comes.
     paces: HashMap<String, Pace>,
     /// Lines that stand there.
@@ -56,9 +58,14 @@ struct Pace {
 impl Shown {
     /// Shows how far a run has come; one at a time.
     #[must_use]
-    pub(super) fn start(progress: &Arc<Progress>) -> Self {
+    pub(super) fn start(progress: &Arc<Progress>, profile: Option<&str>) -> Self {
         let progress = progress.clone();
-        *foot() = Some(Foot { progress: progress.clone(), paces: HashMap::new(), drawn: 0 });
+        *foot() = Some(Foot {
+            progress: progress.clone(),
+            profile: profile.map(str::to_owned),
+            paces: HashMap::new(),
+            drawn: 0,
+        });
         let draw = move || {
             loop {
                 thread::sleep(INTERVAL);
@@ -121,7 +128,9 @@ impl Foot {
         let new = || Pace { bytes: glimpse.bytes, seen_at: now, bytes_per_second: 0.0 };
         let pace = self.paces.entry(glimpse.resource.clone()).or_insert_with(new);
         pace.see(glimpse.bytes, now);
-        text(glimpse, pace.bytes_per_second).chars().take(columns.saturating_sub(1)).collect()
+        let line = text(glimpse, pace.bytes_per_second);
+        let line = self.profile.as_ref().map_or_else(|| line.clone(), |profile| format!("{profile}/{line}"));
+        line.chars().take(columns.saturating_sub(1)).collect()
     }
 
     /// What puts these lines in the place of those that stand there, and of what was typed below them.

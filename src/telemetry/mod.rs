@@ -15,11 +15,12 @@ use std::{
     },
 };
 
+use tracing::{Instrument, Span};
 use tracing_subscriber::{EnvFilter, fmt};
 
 pub use self::lines::{Shown, hide};
 use crate::{
-    config::Environment,
+    config::{Config, Environment},
     redact::{printable, redact},
     sync::Progress,
 };
@@ -57,10 +58,18 @@ pub fn start(verbose: u8, environment: &Environment, json: bool) {
     }));
 }
 
-/// Shows how far a run has come until what it gives is dropped, if somebody looks on.
+/// Does something with the settings of a profile, whose name stands in every log line of it; without one, as it is.
+pub async fn within_profile<T>(config: &Config, work: impl Future<Output = T>) -> T {
+    let name = config.profile.as_deref();
+    // At the gravest level, so that it is there whatever is logged.
+    let span = name.map_or_else(Span::none, |name| tracing::error_span!("of", profile = name));
+    work.instrument(span).await
+}
+
+/// Shows how far a run has come, of a profile if there are profiles, until what it gives is dropped, if somebody looks on.
 #[must_use]
-pub fn show(progress: &Arc<Progress>) -> Option<Shown> {
-    WATCHED.load(Ordering::Relaxed).then(|| Shown::start(progress))
+pub fn show(progress: &Arc<Progress>, profile: Option<&str>) -> Option<Shown> {
+    WATCHED.load(Ordering::Relaxed).then(|| Shown::start(progress, profile))
 }
 
 /// Tells one line. That nobody can be told changes nothing of what was done.
