@@ -160,11 +160,9 @@ pub enum ConfigError {
         setting: &'static str,
     },
     /// Two profiles are one entity.
-    #[error("profile `{name}` has the same API key as `{other}`: what it lists would be in the lake twice")]
+    #[error("the API key is that of profile `{other}` too: what it lists would be in the lake twice")]
     SharedKey {
-        /// The profile.
-        name: String,
-        /// The other.
+        /// The other profile.
         other: String,
     },
     /// There is one lake to a command, and several profiles.

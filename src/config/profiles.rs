@@ -151,7 +151,116 @@ pub(super) fn refuse_shared(key: &SecretString, name: &str, profiles: &Profiles)
     let others = profiles.iter().filter(|profile| profile.name != name);
     let is_same = |profile: &&Profile| profile.key().is_some_and(|other| other.expose_secret() == key.expose_secret());
     match others.into_iter().find(is_same) {
-        Some(other) => Err(ConfigError::SharedKey { name: name.to_owned(), other: other.name.clone() }),
+        Some(other) => Err(ConfigError::SharedKey { other: other.name.clone() }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Config, Environment, Flags},
+        *,
+    };
+
+    fn load(text: &str, variables: &[(&'static str, &str)], asked: &[&str]) -> Result<Vec<Config>, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        std::fs::write(&file, text).unwrap();
+        let profiles = asked.iter().map(|name| (*name).to_owned()).collect();
+        let flags = Flags { config: Some(file), profiles, ..Flags::default() };
+        Config::load_all(flags, &Environment::of(variables))
+    }
+
+    #[test]
+    fn a_profile_has_what_the_file_says_unless_it_says_otherwise_key_by_key() {
+        let text = "lake = \"s3://b/x/\"\npage_size = 7\nresources = [\"trades\"]\n[reconcile]\ntolerance = \"1\"\n\
+                    [operate]\nruns_kept = 3\n[profiles.b]\nresources = [\"wallets\"]\n[profiles.b.operate]\n\
+                    otlp_endpoint = \"http://127.0.0.1:4318\"\n[profiles.a]\npartition = \"day\"\n";
+        let configs = load(text, &[], &[]).unwrap();
+        let told = |config: &Config| {
+            let operating = &config.operating;
+            let resources: Vec<_> = config.resources.iter().map(|resource| resource.name.clone()).collect();
+            (config.profile.clone().unwrap(), config.lake.clone(), resources[0].clone(), operating.runs_kept)
+        };
+        let row =
+            |name: &str, resource: &str| (name.to_owned(), format!("s3://b/x/source={name}"), resource.to_owned(), 3);
+        assert_eq!(configs.iter().map(told).collect::<Vec<_>>(), [row("a", "trades"), row("b", "wallets")]);
+        assert_ne!(configs[0].granularity, configs[1].granularity);
+        assert!(configs[0].operating.otlp_endpoint.is_none() && configs[1].operating.otlp_endpoint.is_some());
+        let one = load(text, &[("LUMETRADE_LAKE", "elsewhere")], &["b"]).unwrap();
+        assert_eq!(one.iter().map(|config| config.lake.as_str()).collect::<Vec<_>>(), ["elsewhere/source=b"]);
+        assert!(one[0].profile_names().eq(["a", "b"]), "also those that are not asked for");
+    }
+
+    #[test]
+    fn what_no_profile_can_be_is_refused_by_name() {
+        let rows = [
+            ("[profiles.a]\nlake = \"x\"", "`lake` is the same for all profiles"),
+            ("[profiles.a.operate]\nmetrics_listen = \"x\"", "`operate.metrics_listen` is the same for all"),
+            ("[profiles.a.operate]\nmetrics_file = \"x\"", "`operate.metrics_file` is the same for all"),
+            ("[profiles.a.profiles.b]", "`profiles` is the same for all"),
+            (
+                "[profiles.a]\nbase_ulr = \"x\"",
+                "`profiles.a.base_ulr` is no setting; did you mean `profiles.a.base_url`?",
+            ),
+            ("[profiles.a]\npage_size = \"canary\"", "in profile `a`: expected u32"),
+            ("[profiles.a.operate]\nruns = 1", "in profile `a`: unknown field `runs`"),
+            ("[profiles.a]\npage_size = 0", "profile `a`: `page_size`: 0 is no number of records"),
+            ("[profiles.A]", "`profiles`: `A` is no name"),
+            ("[profiles.main]", "`profiles`: `main` is no name"),
+            ("[profiles.1a]", "`profiles`: `1a` is no name"),
+            ("[profiles.\"a/../b\"]", "is no name of a profile"),
+            ("[profiles.a23456789012345678901234567890123]", "is no name of a profile"),
+            ("profiles = 1", "expected a map"),
+            ("[profiles]\na = \"canary\"", "expected a map"),
+        ];
+        for (text, expected) in rows {
+            let message = load(text, &[], &[]).unwrap_err().to_string();
+            assert!(message.contains(expected) && !message.contains("canary"), "{text}: {message}");
+        }
+        for (asked, expected) in [("acme_zz", "did you mean `acme_za`?"), ("x", "there are acme_za")] {
+            let message = load("[profiles.acme_za]", &[], &[asked]).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        let message = load("[profiles]", &[], &["a"]).unwrap_err().to_string();
+        assert!(message.contains("nor any other in the settings"), "{message}");
+    }
+
+    #[test]
+    fn a_profile_has_credentials_of_its_own_and_none_of_another() {
+        let text = "[profiles.a]\n[profiles.b]";
+        let secrets = [("LUMETRADE_API_SECRET_A", "s"), ("LUMETRADE_API_SECRET_B", "s")];
+        let keys = |a, b| {
+            let variables = [&secrets[..], &[("LUMETRADE_API_KEY_A", a), ("LUMETRADE_API_KEY_B", b)]].concat();
+            load(text, &variables, &[]).unwrap().iter().map(Config::credentials).collect::<Vec<_>>()
+        };
+        let told = keys("one", "other");
+        assert_eq!(told[0].as_ref().unwrap().key.expose_secret(), "one");
+        assert_eq!(told[1].as_ref().unwrap().key.expose_secret(), "other");
+        assert!(keys("one", "one").iter().all(|told| matches!(told, Err(ConfigError::SharedKey { .. }))));
+        let plain = [&secrets[..], &[("LUMETRADE_API_KEY", "x")]].concat();
+        let message = load(text, &plain, &[]).unwrap()[1].credentials().unwrap_err().to_string();
+        assert!(message.contains("set LUMETRADE_API_KEY_B,"), "{message}");
+    }
+
+    #[test]
+    fn a_secret_of_a_profile_s_own_command_is_not_read_from_the_file_of_all() {
+        let text = "api_key_file = \"/nonexistent\"\n[profiles.a]\napi_key_command = [\"printf\", \"canary\"]";
+        let configs = load(text, &[("LUMETRADE_API_SECRET_A", "s")], &[]).unwrap();
+        assert_eq!(configs[0].credentials().unwrap().key.expose_secret(), "canary");
+    }
+
+    #[test]
+    fn a_command_of_one_lake_asks_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.toml");
+        let load = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Flags { config: Some(file.clone()), ..Flags::default() }, &Environment::of(&[]))
+        };
+        assert_eq!(load("[profiles.a]").unwrap().profile.as_deref(), Some("a"));
+        let message = load("[profiles.a]\n[profiles.b]").unwrap_err().to_string();
+        assert!(message.ends_with("name it with --profile: a, b"), "{message}");
     }
 }

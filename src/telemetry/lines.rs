@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn lines_take_the_place_of_those_before_them() {
-        let mut foot = Foot { progress: Arc::default(), paces: HashMap::new(), drawn: 0 };
+        let mut foot = Foot { progress: Arc::default(), profile: None, paces: HashMap::new(), drawn: 0 };
         let lines = ["a".to_owned(), "b".to_owned()];
         assert_eq!(foot.redrawn(&lines), "a\nb\n");
         assert_eq!(foot.redrawn(&lines[1..]), "\r\x1b[2A\x1b[Jb\n");

@@ -11,6 +11,7 @@ mod network;
 mod otlp;
 mod packaging;
 mod personal_data;
+mod profiles;
 mod progress;
 mod readme;
 mod reconcile;

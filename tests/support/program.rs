@@ -184,6 +184,11 @@ impl Sync {
         Self { command }
     }
 
+    /// However it is started.
+    pub fn of_command(command: Command) -> Self {
+        Self { command }
+    }
+
     /// Of one resource.
     pub fn of(lake: &Lake, base_url: &str, resource: &str) -> Self {
         Self::new(lake, base_url).arg("--resource").arg(resource)

@@ -23,9 +23,15 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn start(seed: u64, records: u64) -> Self {
+        Self::start_with_key(seed, records, &Options::default().key)
+    }
+
+    /// The same for an entity with a key of its own.
+    pub fn start_with_key(seed: u64, records: u64, key: &str) -> Self {
         println!("sandbox of seed {seed} with {records} records");
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let running = runtime.block_on(start(Options { seed, records, ..Options::default() }, 0)).unwrap();
+        let running =
+            runtime.block_on(start(Options { seed, records, key: key.to_owned(), ..Options::default() }, 0)).unwrap();
         Self { running, _runtime: runtime }
     }
 
