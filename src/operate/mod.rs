@@ -45,7 +45,8 @@ pub async fn sync_shown(config: &Config, ambient: &Ambient, brake: &Brake) -> Re
 }
 
 /// Syncs at once and then every `period` until it is asked to stop, and gives the exit code that it was asked to stop with. With
-/// several profiles a run is of all of them, one after the other. Settings come from `load`, at the start and whenever they are to be read again; what comes of each run goes to `tell`.
+/// several profiles a run is of all of them, one after the other. Settings come from `load`, at the start and whenever they are to
+/// be read again; what comes of each run goes to `tell`.
 ///
 /// # Errors
 ///
