@@ -258,9 +258,9 @@ impl Error {
             ),
             Error::Guard(_) => Some("if the records are really gone, sync this --resource with --accept-removals"),
             Error::Unfit { .. } => Some("if the API has changed, describe its records with --schemas"),
-            Error::Api(ApiError::Denied { status: 401, .. }) => {
-                Some("check LUMETRADE_API_KEY and LUMETRADE_API_SECRET: they may be wrong, expired or revoked")
-            }
+            Error::Api(ApiError::Denied { status: 401, .. }) => Some(
+                "check LUMETRADE_API_KEY and LUMETRADE_API_SECRET, or what the settings name in their place: they may be wrong, expired or revoked",
+            ),
             Error::Api(ApiError::Denied { .. }) => {
                 Some("the key's owner may not read this; check the key's permissions")
             }

@@ -101,7 +101,10 @@ impl Witness {
             Err(error) => return tracing::warn!(%error, "the collector was not told"),
         };
         let ended_at = run.started_at + TimeDelta::milliseconds((run.seconds * 1e3) as i64);
-        let metrics = self.metrics.to_otlp(ended_at.timestamp_nanos_opt().unwrap_or_default());
+        // Each profile may have a collector of its own, which the others are no business of.
+        let mut metrics = self.metrics.clone();
+        metrics.keep_to(&[config.profile.as_deref()]);
+        let metrics = metrics.to_otlp(ended_at.timestamp_nanos_opt().unwrap_or_default());
         for (what, message) in [("metrics", metrics), ("traces", trace::request(&config.lake, run, ended))] {
             let url = format!("{endpoint}/v1/{what}").into();
             let message = redact(&message).into_owned();

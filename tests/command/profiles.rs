@@ -5,9 +5,10 @@ use std::{collections::BTreeSet, fs, process::Command};
 use serde_json::Value;
 
 use crate::support::{
+    api::ScriptedApi,
     duckdb::DuckDb,
     lake::Lake,
-    program::{Ended, Sync, program_without_credentials, run},
+    program::{Ended, Sync, program_without_credentials, run, spawn},
     sandbox::Sandbox,
     service::Service,
 };
@@ -233,4 +234,28 @@ fn a_process_that_goes_on_syncs_all_profiles_in_each_run_and_counts_them_apart()
     let text = fs::read_to_string(&metrics).unwrap();
     assert_eq!(NAMES.map(|profile| runs(&text, profile)), [counted[0], counted[1] + 1], "{text}");
     assert_eq!(profiles(&entities.succeed(&["status", "--runs", "--json"])), NAMES.map(str::to_owned).into());
+}
+
+#[test]
+fn a_collector_is_told_of_its_own_profile_and_of_no_other() {
+    let entities = Entities::start();
+    let collectors = NAMES.map(|_| ScriptedApi::start());
+    let file = entities.lake.folder().join("lumetrade-export.toml");
+    let mut settings = fs::read_to_string(&file).unwrap();
+    for (name, collector) in NAMES.iter().zip(&collectors) {
+        ["/v1/metrics", "/v1/traces"].iter().for_each(|path| collector.serve(path, "{}"));
+        settings += &format!("[profiles.{name}.operate]\notlp_endpoint = \"{}\"\n", collector.url());
+    }
+    fs::write(&file, settings).unwrap();
+    let mut service = spawn(&mut entities.command(&["sync", "--json", "--every", "10ms"]));
+    for collector in &collectors {
+        // Of the second run, when there is something to be told of both.
+        collector.await_requests(4);
+    }
+    service.kill().unwrap();
+    service.wait().unwrap();
+    for (collector, names) in collectors.iter().zip([NAMES, [NAMES[1], NAMES[0]]]) {
+        let told = collector.bodies().concat();
+        assert!(told.contains(names[0]) && !told.contains(names[1]), "{names:?}: {told}");
+    }
 }
