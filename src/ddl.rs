@@ -1,13 +1,16 @@
 //! The lake as tables of a database: the statements that a user pastes or pipes into it, and files for dbt.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use crate::{
     catalog::{self, Catalog},
     config::{Config, ConfigError},
     error::Error,
     lake::{Lake, LakeError, Store},
-    schema::Granularity,
+    schema::{Granularity, Resource},
     sync::Ambient,
 };
 
@@ -33,29 +36,29 @@ pub type Files = Vec<(String, String)>;
 /// # Errors
 ///
 /// If there is no lake, or it cannot be listed; [`ConfigError::Invalid`] for Athena, if it lies in a folder, and
-/// for dbt, if there are braces in its location; with several profiles, [`ConfigError::OneProfile`] for any but DuckDB, and
-/// [`ConfigError::Invalid`] if their schemas differ in a column's type.
+/// for dbt, if there are braces in its location; with several profiles, [`ConfigError::OneProfile`] for dbt, and
+/// [`ConfigError::Invalid`] if their schemas differ in a column's type, or for Athena in anything.
 pub async fn make(configs: &[Config], dialect: Dialect, ambient: &Ambient) -> Result<Files, Error> {
     let now = ambient.now().timestamp_micros();
     match configs {
         [config] => Place::of(config, dialect).await.map(|place| place.text(config, dialect, now)),
-        _ if dialect == Dialect::DuckDb => of_all(configs, now).await,
-        _ => {
+        _ if dialect == Dialect::Dbt => {
             let names = configs.iter().filter_map(|config| config.profile.clone()).collect();
             Err(ConfigError::OneProfile { names }.into())
         }
+        _ => of_all(configs, dialect, now).await,
     }
 }
 
-/// Statements for DuckDB over the lakes of all profiles. One that is not there is no reason to leave it out unsaid.
-async fn of_all(configs: &[Config], now: i64) -> Result<Files, Error> {
+/// Statements over the lakes of all profiles. One that is not there is no reason to leave it out unsaid.
+async fn of_all(configs: &[Config], dialect: Dialect, now: i64) -> Result<Files, Error> {
     let mut places = Vec::new();
     for config in configs {
         let of_profile = |problem| Error::OfProfile {
             profile: config.profile.clone().unwrap_or_default(),
             problem: Box::new(problem),
         };
-        places.push(Place::of(config, Dialect::DuckDb).await.map_err(of_profile)?);
+        places.push(Place::of(config, dialect).await.map_err(of_profile)?);
     }
     let each = configs.iter().zip(&places);
     let catalogs: Vec<_> = each.map(|(config, place)| place.catalog(config, config.profile.as_deref(), now)).collect();
@@ -63,7 +66,19 @@ async fn of_all(configs: &[Config], now: i64) -> Result<Files, Error> {
         let problem = format!("{column} is not of the same type in all profiles, so that there is no view over them");
         return Err(ConfigError::Invalid { setting: "profiles", problem }.into());
     }
-    Ok(vec![(String::new(), catalog::duckdb_of_all(&catalogs))])
+    if dialect == Dialect::DuckDb {
+        return Ok(vec![(String::new(), catalog::duckdb_of_all(&catalogs))]);
+    }
+    let over_all = Place::over_all(configs, &places)?;
+    let mut resources: Vec<Resource> = Vec::new();
+    for resource in configs.iter().flat_map(|config| &config.resources) {
+        if !resources.iter().any(|other| other.name == resource.name) {
+            resources.push(resource.clone());
+        }
+    }
+    let sources: Vec<String> = configs.iter().filter_map(|config| config.profile.clone()).collect();
+    let catalog = Catalog { resources: &resources, sources: &sources, ..over_all.catalog(&configs[0], None, now) };
+    Ok(vec![(String::new(), if dialect == Dialect::Glue { catalog.glue() } else { catalog.athena() })])
 }
 
 /// What the text says of a lake.
@@ -96,9 +111,39 @@ impl Place {
             granularity: self.granularity,
             resources: &config.resources,
             folders: &self.folders,
+            sources: &[],
             schema,
             now,
         }
+    }
+
+    /// The folder that has the lakes of all profiles, which must be alike: tables are made over all of them at once.
+    fn over_all(configs: &[Config], places: &[Self]) -> Result<Self, ConfigError> {
+        let differ = |what: &str| ConfigError::Invalid {
+            setting: "profiles",
+            problem: format!(
+                "{what} not the same in all profiles, so that there is no table over them; --profile names one"
+            ),
+        };
+        let granularity = places[0].granularity;
+        if places.iter().any(|place| place.granularity != granularity) {
+            return Err(differ("the lakes' partitions are"));
+        }
+        let form = |resource: &Resource| {
+            let tables = resource.tables().into_iter();
+            let fields = tables.flat_map(|table| table.schema.fields().iter().cloned().collect::<Vec<_>>());
+            fields.map(|field| (field.name().clone(), field.data_type().clone())).collect::<Vec<_>>()
+        };
+        let mut forms = BTreeMap::new();
+        for resource in configs.iter().flat_map(|config| &config.resources) {
+            if *forms.entry(&resource.name).or_insert_with(|| form(resource)) != form(resource) {
+                return Err(differ(&format!("the columns of {} are", resource.name)));
+            }
+        }
+        let last = configs[0].profile.as_deref().map(|name| format!("/source={name}"));
+        let location = last.and_then(|last| places[0].location.strip_suffix(&last).map(str::to_owned));
+        let folders = places.iter().flat_map(|place| place.folders.clone()).collect();
+        Ok(Self { location: location.ok_or_else(|| differ("the lakes' place is"))?, granularity, folders })
     }
 
     fn text(&self, config: &Config, dialect: Dialect, now: i64) -> Files {

@@ -13,7 +13,9 @@ use arrow_schema::{DataType, Field};
 use chrono::{DateTime, Months, NaiveDate};
 use serde_json::{Value, json};
 
-use super::{Catalog, PARTITION, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of};
+use super::{
+    Catalog, PARTITION, SOURCE, SOURCE_DOC, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of,
+};
 use crate::schema::{EventPartition, Granularity, List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -37,15 +39,16 @@ const MONTHS_AHEAD: u32 = 12;
 
 pub(super) fn statements(catalog: &Catalog<'_>) -> String {
     let mut sql = format!(
-        "-- The lake at {}, for Athena: run each statement by itself, in the database and workgroup of your choice.\n\
+        "-- The {} at {}, for Athena: run each statement by itself, in the database and workgroup of your choice.\n\
          -- A table holds what the API said last; <table>_changes every version and removal that was seen, and\n\
          -- <table>_changes_us the same with times as microseconds since 1970, since Athena takes milliseconds of a timestamp;\n\
          -- <table>_history is a view of the versions, each with the time for which it held, and with both forms of its times.\n\
          -- EXECUTE <table>_as_of USING timestamp '2026-06-01 00:00:00' is what the API had said by then.\n",
+        if catalog.sources.is_empty() { "lake" } else { "lakes of all profiles" },
         catalog.place(),
     );
     for resource in catalog.resources {
-        if let Some(Projection { range: (from, to), .. }) = projection(catalog, resource) {
+        if let Some((from, to)) = catalog.partition(resource).and_then(|_| range(catalog)) {
             let _ = write!(
                 sql,
                 "\n-- {}: partitions from {from} to {to} are looked for. What lies outside is not seen.\n",
@@ -77,21 +80,23 @@ struct External {
     text: String,
     /// Name, type and meaning.
     columns: Vec<(String, String, String)>,
-    folder: String,
-    partition: Option<Projection>,
+    /// A folder that has all of its files, and how those of a partition are found.
+    location: String,
+    template: String,
+    partitions: Vec<Projection>,
 }
 
-/// By which rule the folders of a partitioned table are found.
+/// By which rule the values of a partition column are found.
 #[derive(Clone)]
 struct Projection {
     column: &'static str,
-    format: &'static str,
-    unit: &'static str,
-    range: (String, String),
+    text: &'static str,
+    /// Its properties, by their names behind the column's.
+    rule: Vec<(&'static str, String)>,
 }
 
 fn tables_of(catalog: &Catalog<'_>, resource: &Resource) -> Vec<External> {
-    let partition = projection(catalog, resource);
+    let partitions: Vec<_> = projections(catalog, resource).collect();
     let external = |name: String, folder: String, table: &Table, types: &TypeNames, text: &str| {
         let column = |field: &std::sync::Arc<Field>| {
             (field.name().clone(), type_name(field, types), doc(field.metadata()).to_owned())
@@ -100,8 +105,12 @@ fn tables_of(catalog: &Catalog<'_>, resource: &Resource) -> Vec<External> {
             name,
             text: [doc(table.schema.metadata()), text].join(" ").trim_end().to_owned(),
             columns: table.schema.fields().iter().map(column).collect(),
-            folder: format!("{}/{folder}/", catalog.location),
-            partition: partition.clone(),
+            location: match catalog.sources {
+                [] => format!("{}/{folder}/", catalog.location),
+                _ => format!("{}/", catalog.location),
+            },
+            template: template(catalog, resource, &folder),
+            partitions: partitions.clone(),
         }
     };
     let tables = resource.tables();
@@ -116,14 +125,38 @@ fn tables_of(catalog: &Catalog<'_>, resource: &Resource) -> Vec<External> {
     tables.iter().map(current).chain(logs).collect()
 }
 
-fn projection(catalog: &Catalog<'_>, resource: &Resource) -> Option<Projection> {
+/// Where the files of a partition are.
+fn template(catalog: &Catalog<'_>, resource: &Resource, folder: &str) -> String {
+    let of = |column: &str| format!("{column}=${{{column}}}/");
+    let source = if catalog.sources.is_empty() { String::new() } else { of(SOURCE) };
+    let partition = catalog.partition(resource).map(of).unwrap_or_default();
+    format!("{}/{source}{folder}/{partition}", catalog.location)
+}
+
+fn projections(catalog: &Catalog<'_>, resource: &Resource) -> impl Iterator<Item = Projection> {
+    let rule = vec![("type", "enum".to_owned()), ("values", catalog.sources.join(","))];
+    let source = Projection { column: SOURCE, text: SOURCE_DOC, rule };
+    let source = (!catalog.sources.is_empty()).then_some(source);
+    source.into_iter().chain(projection_of_time(catalog, resource))
+}
+
+fn projection_of_time(catalog: &Catalog<'_>, resource: &Resource) -> Option<Projection> {
     let (format, unit) = match catalog.granularity {
         Granularity::Day => ("yyyy-MM-dd", "DAYS"),
         Granularity::Month => ("yyyy-MM", "MONTHS"),
         Granularity::Year => ("yyyy", "YEARS"),
         Granularity::None => return None,
     };
-    Some(Projection { column: catalog.partition(resource)?, format, unit, range: range(catalog)? })
+    let (from, to) = range(catalog)?;
+    let rule = [
+        ("type", "date"),
+        ("format", format),
+        ("range", &format!("{from},{to}")),
+        ("interval", "1"),
+        ("interval.unit", unit),
+    ];
+    let rule = rule.map(|(what, value)| (what, value.to_owned())).to_vec();
+    Some(Projection { column: catalog.partition(resource)?, text: PARTITION, rule })
 }
 
 /// First and last partition that are looked for, as they are named in paths; the last may be relative to the time of a query.
@@ -144,27 +177,25 @@ fn range(catalog: &Catalog<'_>) -> Option<(String, String)> {
 impl External {
     fn properties(&self) -> Vec<(String, String)> {
         let mut properties = vec![("classification".to_owned(), "parquet".to_owned())];
-        if let Some(Projection { column, format, unit, range: (from, to) }) = &self.partition {
-            let of = |what: &str| format!("projection.{column}.{what}");
-            properties.extend([
-                ("projection.enabled".to_owned(), "true".to_owned()),
-                (of("type"), "date".to_owned()),
-                (of("format"), (*format).to_owned()),
-                (of("range"), format!("{from},{to}")),
-                (of("interval"), "1".to_owned()),
-                (of("interval.unit"), (*unit).to_owned()),
-                ("storage.location.template".to_owned(), format!("{}{column}=${{{column}}}/", self.folder)),
-            ]);
+        if self.partitions.is_empty() {
+            return properties;
         }
+        properties.push(("projection.enabled".to_owned(), "true".to_owned()));
+        for Projection { column, rule, .. } in &self.partitions {
+            properties.extend(rule.iter().map(|(what, value)| (format!("projection.{column}.{what}"), value.clone())));
+        }
+        properties.push(("storage.location.template".to_owned(), self.template.clone()));
         properties
     }
 
     fn statement(&self) -> String {
         let column = |name: &str, kind: &str, text: &str| format!("  `{name}` {kind} COMMENT {}", hive_text(text));
         let columns: Vec<_> = self.columns.iter().map(|(name, kind, text)| column(name, kind, text)).collect();
-        let partition = self.partition.as_ref().map_or(String::new(), |projection| {
-            format!("PARTITIONED BY (\n{}\n)\n", column(projection.column, "string", PARTITION))
-        });
+        let partitions = self.partitions.iter().map(|projection| column(projection.column, "string", projection.text));
+        let partition = match partitions.collect::<Vec<_>>().join(",\n") {
+            none if none.is_empty() => none,
+            columns => format!("PARTITIONED BY (\n{columns}\n)\n"),
+        };
         let property = |(key, value): &(String, String)| format!("  {} = {}", hive_text(key), hive_text(value));
         format!(
             "CREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\nCOMMENT {}\n{partition}STORED AS PARQUET\nLOCATION {}\n\
@@ -172,7 +203,7 @@ impl External {
             self.name,
             columns.join(",\n"),
             hive_text(&self.text),
-            hive_text(&self.folder),
+            hive_text(&self.location),
             self.properties().iter().map(property).collect::<Vec<_>>().join(",\n"),
         )
     }
@@ -180,7 +211,7 @@ impl External {
     /// What `aws glue create-table --cli-input-json` takes, but for the name of the database.
     fn input(&self) -> Value {
         let column = |name: &str, kind: &str, text: &str| json!({"Name": name, "Type": kind, "Comment": text});
-        let partitions = self.partition.iter().map(|projection| column(projection.column, "string", PARTITION));
+        let partitions = self.partitions.iter().map(|projection| column(projection.column, "string", projection.text));
         let properties = self.properties().into_iter().chain([("EXTERNAL".to_owned(), "TRUE".to_owned())]);
         json!({"TableInput": {
             "Name": self.name,
@@ -190,7 +221,7 @@ impl External {
             "PartitionKeys": partitions.collect::<Vec<_>>(),
             "StorageDescriptor": {
                 "Columns": self.columns.iter().map(|(name, kind, text)| column(name, kind, text)).collect::<Vec<_>>(),
-                "Location": self.folder,
+                "Location": self.location,
                 "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
                 "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
                 "SerdeInfo": {
@@ -223,10 +254,10 @@ fn times(micros: &str, column: &str) -> String {
 }
 
 fn history(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
-    let versions = versions_of(resource, catalog.partition(resource));
+    let versions = versions_of(resource, catalog.partitions(resource));
     let columns = table.schema.fields().iter().map(|field| shown(field, ""));
     let columns =
-        columns.chain(catalog.partition(resource).map(str::to_owned)).chain(validity("\"_observed_at\"", "ended_at"));
+        columns.chain(catalog.partitions(resource).map(str::to_owned)).chain(validity("\"_observed_at\"", "ended_at"));
     format!(
         "CREATE OR REPLACE VIEW {table}_history AS\n\
          SELECT\n  {columns}\n\
@@ -256,7 +287,7 @@ fn history_of_elements(catalog: &Catalog<'_>, resource: &Resource, table: &Table
         _ => vec![field.name().clone()],
     });
     let validity = both("valid_from").into_iter().chain(both("valid_to")).chain(["is_current".to_owned()]);
-    let passed = passed.chain(catalog.partition(resource).map(str::to_owned)).chain(validity);
+    let passed = passed.chain(catalog.partitions(resource).map(str::to_owned)).chain(validity);
     let columns = std::iter::once(key)
         .chain(own.iter().map(|field| shown(field, "element.")))
         .chain(passed.map(|column| format!("record.{}", name_in_query(&column))));

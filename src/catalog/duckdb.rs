@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{Catalog, PARTITION, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
+use super::{
+    Catalog, PARTITION, SOURCE, SOURCE_DOC, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of,
+};
 use crate::schema::{EventPartition, List, Resource, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
@@ -89,12 +91,12 @@ fn over_all(catalogs: &[Catalog<'_>]) -> String {
     for (name, schemas) in over {
         let call = if name.ends_with(AS_OF) { "(moment)" } else { "" };
         let each =
-            schemas.iter().map(|schema| format!("SELECT '{schema}' AS source, * FROM \"{schema}\".{name}{call}"));
+            schemas.iter().map(|schema| format!("SELECT '{schema}' AS {SOURCE}, * FROM \"{schema}\".{name}{call}"));
         // By name, since what has other partitions has other columns.
         let query = each.collect::<Vec<_>>().join("\nUNION ALL BY NAME\n");
         if call.is_empty() {
             let text = format!("{name} of all profiles.");
-            sql += &view(&name, &query, &text, &[("source", "The profile of the settings that it is of.")]);
+            sql += &view(&name, &query, &text, &[(SOURCE, SOURCE_DOC)]);
         } else {
             sql += &as_of_macro(&name, &query);
         }

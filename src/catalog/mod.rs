@@ -19,6 +19,11 @@ use arrow_schema::{DataType, Field, Metadata};
 
 use crate::schema::{Granularity, List, Resource, Table, TableRows, Type};
 
+/// The column that tells several lakes apart.
+const SOURCE: &str = "source";
+/// What it says.
+const SOURCE_DOC: &str = "The profile of the settings that it is of.";
+
 /// What the partition column says.
 const PARTITION: &str = "When it happened, or was first seen where that is not known (UTC).";
 
@@ -33,6 +38,8 @@ pub struct Catalog<'r> {
     pub resources: &'r [Resource],
     /// Its folders that hold a file, as in `changes/trades` and `changes/trades/event_month=2026-05`.
     pub folders: &'r BTreeSet<String>,
+    /// Where it is several lakes, each in a folder `source=NAME` of the location: these names.
+    pub sources: &'r [String],
     /// The schema that is to hold its tables, where there are several lakes: a name that needs no more than quotes.
     pub schema: Option<&'r str>,
     /// The time, in microseconds since 1970 UTC.
@@ -83,6 +90,12 @@ impl Catalog<'_> {
         if resource.partitioned { self.granularity.column() } else { None }
     }
 
+    /// The columns that come from the names of folders.
+    fn partitions(&self, resource: &Resource) -> impl Iterator<Item = &'static str> {
+        let source = (!self.sources.is_empty()).then_some(SOURCE);
+        source.into_iter().chain(self.partition(resource))
+    }
+
     /// Whether a folder of the lake holds anything.
     fn has(&self, folder: &str) -> bool {
         self.folders.contains(folder)
@@ -131,8 +144,8 @@ fn key_of(resource: &Resource) -> String {
 }
 
 /// What all versions of a record have in common: its key, and the partition, so that a filter on that reads its files alone.
-fn versions_of(resource: &Resource, partition: Option<&str>) -> String {
-    partition.into_iter().map(str::to_owned).chain([key_of(resource)]).collect::<Vec<_>>().join(", ")
+fn versions_of<'p>(resource: &Resource, partitions: impl IntoIterator<Item = &'p str>) -> String {
+    partitions.into_iter().map(str::to_owned).chain([key_of(resource)]).collect::<Vec<_>>().join(", ")
 }
 
 /// Condition under which a record is still expected to change, if its resource has statuses.

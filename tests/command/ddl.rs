@@ -361,6 +361,87 @@ fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() 
     }
 }
 
+#[test]
+fn athenas_tables_over_all_profiles_keep_apart_what_has_the_same_keys() {
+    let (s3, folder) = (S3::start(Options::default()), tempfile::tempdir().unwrap());
+    // Of one seed: the same records, of which either has come another way.
+    let sandboxes = ["aa", "bb"].map(|name| (name, Sandbox::start_with_key(71, 400, &format!("key-of-{name}"))));
+    let profile = |(name, sandbox): &(&str, Sandbox)| format!("[profiles.{name}]\nbase_url = \"{}\"\n", sandbox.url());
+    let settings = sandboxes.iter().map(profile).collect::<String>();
+    fs::write(folder.path().join("lumetrade-export.toml"), format!("requests_per_second = 1000.0\n{settings}"))
+        .unwrap();
+    let command = |name: &str, args: &[&str]| {
+        let mut command = program_on(&s3.location(), folder.path(), name);
+        for name in ["aa", "bb"] {
+            let upper = name.to_uppercase();
+            command.env(format!("LUMETRADE_API_KEY_{upper}"), format!("key-of-{name}"));
+            command.env(format!("LUMETRADE_API_SECRET_{upper}"), "sandbox-secret");
+        }
+        let ended = run(command.args(args));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout
+    };
+    for days in [1, 9, 3] {
+        sandboxes[0].1.advance(TimeDelta::days(days));
+        sandboxes[1].1.advance(TimeDelta::days(2 * days));
+        command("sync", &[]);
+    }
+    let lake = Lake::of(&s3.contents());
+    let mut ours = DuckDb::start();
+    let mut ddl = program_without_credentials(folder.path());
+    ours.query(&run(ddl.args(["ddl", "duckdb", "--lake"]).arg(lake.path())).stdout);
+    let mut athena = DuckDb::start();
+    let printed = command("ddl", &["athena"]);
+    let each = printed.split(";\n").filter(|text| text.lines().any(|line| !line.is_empty() && !line.starts_with("--")));
+    let statements: Vec<_> = each.flat_map(|statement| athena.read_as_athena(statement)).collect();
+    for name in RESOURCES.into_iter().chain(["trade_fills"]) {
+        if name != "trade_fills" {
+            ours.query(&as_micros(&Resource::named(name), &format!("{name}_changes"), &format!("{name}_changes_us")));
+        }
+        let history = statements.iter().find(|(_, sql)| sql.contains(&format!("VIEW {name}_history"))).unwrap();
+        let sql = history.1.replace("_history", "_history_of_athena");
+        ours.query(&sql.replace("UNNEST(record.fills)", "LATERAL (SELECT UNNEST(record.fills, recursive := true))"));
+        let columns = "source, _seq, _op, _poll_id, is_current";
+        let expected = format!("(SELECT {columns}, epoch_us(valid_from), epoch_us(valid_to) FROM {name}_history)");
+        let found = format!("(SELECT {columns}, valid_from_us, valid_to_us FROM {name}_history_of_athena)");
+        assert_eq!(ours.rows_apart(&expected, &found), "0", "{name}");
+    }
+    let shared =
+        "SELECT count(*) FROM (SELECT transaction_id FROM trades GROUP BY 1 HAVING count(DISTINCT source) = 2)";
+    assert!(ours.value(&shared.replace("count(*)", "CAST(count(*) AS VARCHAR)")).parse::<u64>().unwrap() > 100);
+
+    // Rules of the type `enum`: <https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html>.
+    let lines = command("ddl", &["athena", "--glue"]);
+    let inputs: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(inputs.len(), 3 * RESOURCES.len() + 1);
+    for input in &inputs {
+        let (table, parameters) = (&input["TableInput"], &input["TableInput"]["Parameters"]);
+        let location = table["StorageDescriptor"]["Location"].as_str().unwrap();
+        assert_eq!(location, format!("{}/", s3.location().location));
+        assert_eq!(
+            (&parameters["projection.enabled"], &parameters["projection.source.type"]),
+            (&"true".into(), &"enum".into())
+        );
+        assert_eq!(parameters["projection.source.values"], "aa,bb");
+        let keys = table["PartitionKeys"].as_array().unwrap().iter().map(|key| key["Name"].as_str().unwrap());
+        let keys: Vec<&str> = keys.collect();
+        let template = parameters["storage.location.template"].as_str().unwrap();
+        // What the template says of each lake, is there.
+        let of_lake = template.replace("${source}", "bb").replace("${event_month}", "*");
+        let is_partitioned = keys == ["source", "event_month"];
+        assert!(is_partitioned || keys == ["source"], "{keys:?}");
+        assert_eq!(template.contains("/event_month=${event_month}/"), is_partitioned, "{template}");
+        let local = of_lake.replace(&s3.location().location, lake.path().to_str().unwrap());
+        let name = table["Name"].as_str().unwrap().replace("_us", "");
+        let optional = ["currencies", "payment_routes"].iter().any(|absent| name.starts_with(absent));
+        if !optional {
+            let rows = |from: &str| format!("SELECT CAST(count(*) AS VARCHAR) FROM {from}");
+            let there = ours.value(&rows(&format!("read_parquet('{local}*.parquet')")));
+            assert_eq!(there, ours.value(&rows(&format!("{name} WHERE source = 'bb'"))), "{name}");
+        }
+    }
+}
+
 /// Asks Spark about external tables, which it makes: what each query gives, as text.
 fn spark(statements: &[String], queries: &[String], home: &Path) -> Vec<Vec<Vec<String>>> {
     const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spark_driver.py");
