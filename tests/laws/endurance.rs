@@ -68,7 +68,10 @@ fn a_process_that_goes_on_neither_grows_nor_loses_anything() {
     assert!(codes[&0] > runs / 2 && codes.len() > 2, "{codes:?}");
     let (first, last) = (&table[LINES / 4], &table[LINES - 1]);
     assert!(last.1 <= first.1 + GROWTH_KIB_MAX, "{table:?}");
-    assert!(last.2 <= first.2, "{table:?}");
+    // A run is under way whenever they are counted, with a connection more or less; one lost a run would be hundreds.
+    let most = |table: &[(f64, u64, usize)]| table.iter().map(|row| row.2).max();
+    let (before, after) = table.split_at(LINES / 2);
+    assert!(most(after) <= most(before).map(|most| most + 1), "{table:?}");
 
     sandbox.switch("fault?kind=none");
     // The first of these may have been under way.
