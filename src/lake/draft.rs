@@ -438,6 +438,18 @@ impl Draft {
 }
 
 impl Effect {
+    /// Of a record that is new, or returned.
+    #[must_use]
+    pub fn added(is_open: bool) -> Self {
+        Self { known: 1, open: i64::from(is_open), ..Self::default() }
+    }
+
+    /// Of a record with another value.
+    #[must_use]
+    pub fn changed(was_open: bool, is_open: bool) -> Self {
+        Self { open: i64::from(is_open) - i64::from(was_open), ..Self::default() }
+    }
+
     /// Of a record that has gone.
     #[must_use]
     pub fn removed(was_open: bool) -> Self {

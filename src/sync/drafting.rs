@@ -48,7 +48,7 @@ impl Sink for Drafting {
                 Ok(())
             }
             Verdict::Added(filed) => {
-                let effect = Effect { known: 1, open: i64::from(open), event_time, ..Effect::default() };
+                let effect = Effect { event_time, ..Effect::added(open) };
                 self.draft(resource, Operation::Added, filed, row, effect)
             }
             Verdict::Changed(mut filed) | Verdict::Listed(mut filed) => {
@@ -58,12 +58,7 @@ impl Sink for Drafting {
                 if has(Defect::MovesRecords) {
                     filed.partition = self.drafts.file(event_time).partition;
                 }
-                let effect = Effect {
-                    known: 0,
-                    open: i64::from(open) - i64::from(filed.was_open),
-                    event_time,
-                    ..Effect::default()
-                };
+                let effect = Effect { event_time, ..Effect::changed(filed.was_open, open) };
                 self.draft(resource, Operation::Changed, filed, row, effect)
             }
         }

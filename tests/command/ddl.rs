@@ -296,14 +296,30 @@ impl OnS3 {
     }
 }
 
+/// Statements one by one, as Athena takes them: some are Hive's, and some Trino's. Each with its kind, in DuckDB's dialect.
+fn as_athena_reads(athena: &mut DuckDb, printed: &str) -> Vec<(String, String)> {
+    let each = printed.split(";\n").filter(|text| text.lines().any(|line| !line.is_empty() && !line.starts_with("--")));
+    each.flat_map(|statement| athena.read_as_athena(statement)).collect()
+}
+
+/// Makes the view that Athena has of a table's history beside our own, as `…_history_of_athena`.
+fn make_history_of_athena(ours: &mut DuckDb, statements: &[(String, String)], name: &str) {
+    if name != "trade_fills" {
+        ours.query(&as_micros(&Resource::named(name), &format!("{name}_changes"), &format!("{name}_changes_us")));
+    }
+    let history = statements.iter().find(|(_, sql)| sql.contains(&format!("VIEW {name}_history")));
+    let sql = history.unwrap().1.replace("_history", "_history_of_athena");
+    // In Athena a list of rows becomes columns by itself.
+    let sql = sql.replace("UNNEST(record.fills)", "LATERAL (SELECT UNNEST(record.fills, recursive := true))");
+    ours.query(&sql);
+}
+
 #[test]
 fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() {
     let on_s3 = OnS3::new(67);
     let mut athena = DuckDb::start();
     let printed = on_s3.print(&["athena"]);
-    // One by one, as Athena takes them: some are Hive's, and some Trino's.
-    let each = printed.split(";\n").filter(|text| text.lines().any(|line| !line.is_empty() && !line.starts_with("--")));
-    let statements: Vec<_> = each.flat_map(|statement| athena.read_as_athena(statement)).collect();
+    let statements = as_athena_reads(&mut athena, &printed);
     let lake = on_s3.lake();
     let (mut ours, _) = views(&lake);
     let kinds = |kind: &str| statements.iter().filter(|(found, _)| found == kind).count();
@@ -315,15 +331,7 @@ fn athenas_statements_are_of_its_grammar_and_its_views_hold_what_duckdbs_hold() 
         "{statements:?}"
     );
     for name in RESOURCES.into_iter().chain(["trade_fills"]) {
-        let micros = format!("{name}_changes_us");
-        if name != "trade_fills" {
-            ours.query(&as_micros(&Resource::named(name), &format!("{name}_changes"), &micros));
-        }
-        let history = statements.iter().find(|(_, sql)| sql.contains(&format!("VIEW {name}_history")));
-        let sql = history.unwrap().1.replace("_history", "_history_of_athena");
-        // In Athena a list of rows becomes columns by itself.
-        let sql = sql.replace("UNNEST(record.fills)", "LATERAL (SELECT UNNEST(record.fills, recursive := true))");
-        ours.query(&sql);
+        make_history_of_athena(&mut ours, &statements, name);
         let times: Vec<String> = ours
             .describe(&format!("FROM {name}_history"))
             .into_iter()
@@ -392,15 +400,9 @@ fn athenas_tables_over_all_profiles_keep_apart_what_has_the_same_keys() {
     ours.query(&run(ddl.args(["ddl", "duckdb", "--lake"]).arg(lake.path())).stdout);
     let mut athena = DuckDb::start();
     let printed = command("ddl", &["athena"]);
-    let each = printed.split(";\n").filter(|text| text.lines().any(|line| !line.is_empty() && !line.starts_with("--")));
-    let statements: Vec<_> = each.flat_map(|statement| athena.read_as_athena(statement)).collect();
+    let statements = as_athena_reads(&mut athena, &printed);
     for name in RESOURCES.into_iter().chain(["trade_fills"]) {
-        if name != "trade_fills" {
-            ours.query(&as_micros(&Resource::named(name), &format!("{name}_changes"), &format!("{name}_changes_us")));
-        }
-        let history = statements.iter().find(|(_, sql)| sql.contains(&format!("VIEW {name}_history"))).unwrap();
-        let sql = history.1.replace("_history", "_history_of_athena");
-        ours.query(&sql.replace("UNNEST(record.fills)", "LATERAL (SELECT UNNEST(record.fills, recursive := true))"));
+        make_history_of_athena(&mut ours, &statements, name);
         let columns = "source, _seq, _op, _poll_id, is_current";
         let expected = format!("(SELECT {columns}, epoch_us(valid_from), epoch_us(valid_to) FROM {name}_history)");
         let found = format!("(SELECT {columns}, valid_from_us, valid_to_us FROM {name}_history_of_athena)");

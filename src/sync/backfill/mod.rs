@@ -148,7 +148,9 @@ impl<S: Source> Backfill<'_, S> {
         self.draft_removals(&head, &mut observed).await?;
         let samples = if publishes { Vec::new() } else { self.samples(&head, &mut observed.sink).await? };
         let (tally, changes) = (observed.conclusion.tally, observed.sink.sum);
+        let partitions = observed.sink.by_name();
         let mut plan = Plan {
+            resource: self.resource.name.clone(),
             plan: hash_of(&self.resource.name, changes),
             head: head.seq,
             listed: tally.listed() - tally.repeated,
@@ -156,8 +158,11 @@ impl<S: Source> Backfill<'_, S> {
             kept: tally.stale,
             rejected: tally.rejected,
             withheld: observed.withheld,
+            outside: observed.sink.outside,
+            changes: partitions.values().fold(Changes::default(), |sum, changes| sum.and(*changes)),
+            partitions,
             samples,
-            ..std::mem::take(&mut observed.sink.plan)
+            ..Plan::default()
         };
         let Some(reviewed) = &self.wanted.plan else { return Ok(Some(plan)) };
         let base = self.base(&log, &head, reviewed, changes, &mut plan).await?;

@@ -97,6 +97,12 @@ impl Changes {
         } += 1;
     }
 
+    /// These and others.
+    pub(super) fn and(self, other: Self) -> Self {
+        let (added, changed) = (self.added + other.added, self.changed + other.changed);
+        Self { added, changed, removed: self.removed + other.removed }
+    }
+
     fn total(self) -> u64 {
         self.added + self.changed + self.removed
     }

@@ -1,12 +1,12 @@
 //! What a backfill finds, as it comes: drafted if it is of the range, and accounted for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
 use super::{
     Wanted,
-    plan::{Plan, SAMPLES_MAX},
+    plan::{Changes, SAMPLES_MAX},
 };
 use crate::{
     decode::{Operation, Row, Seed, key_hash},
@@ -36,8 +36,10 @@ pub(super) struct Planning {
     from: i64,
     until: i64,
     is_input: bool,
-    /// What it comes to so far.
-    pub plan: Plan,
+    /// What there is to be in each partition.
+    partitions: BTreeMap<EventPartition, Changes>,
+    /// Changes that are not of the range.
+    pub outside: u64,
     pub sum: ChangeSum,
     pub sampled: Vec<Sampled>,
 }
@@ -66,7 +68,8 @@ impl Planning {
             from: wanted.from.map_or(i64::MIN, start_of),
             until: wanted.to.map_or(i64::MAX, |day| start_of(day).saturating_add(DAY_US)),
             is_input: !wanted.inputs.is_empty(),
-            plan: Plan { resource: resource.name.clone(), ..Plan::default() },
+            partitions: BTreeMap::new(),
+            outside: 0,
             sum: ChangeSum::default(),
             sampled: Vec::new(),
         }
@@ -75,6 +78,11 @@ impl Planning {
     /// What a partition is called; one word for a table that has none.
     pub(super) fn name_of(&self, partition: EventPartition) -> String {
         self.granularity.value(partition).unwrap_or_else(|| "all".to_owned())
+    }
+
+    /// What there is to be in each partition, by its name.
+    pub(super) fn by_name(&self) -> BTreeMap<String, Changes> {
+        self.partitions.iter().map(|(partition, changes)| (self.name_of(*partition), *changes)).collect()
     }
 
     /// Drafts a version, if it is of the range.
@@ -88,14 +96,13 @@ impl Planning {
     ) -> Result<(), LakeError> {
         let date = row.event_time(resource).unwrap_or(filed.first_seen_at);
         if !(self.from..self.until).contains(&date) {
-            self.plan.outside += 1;
+            self.outside += 1;
             return Ok(());
         }
         let Some(key) = row.key(resource) else { return Ok(()) };
         let change = ChangeSum::of(operation, key_hash(PLAN_SEED, key), row.digest(resource, PLAN_SEED));
         self.sum = self.sum.and(change);
-        self.plan.changes.count(operation);
-        self.plan.partitions.entry(self.name_of(filed.partition)).or_default().count(operation);
+        self.partitions.entry(filed.partition).or_default().count(operation);
         if self.sampled.iter().filter(|sampled| sampled.operation == operation).count() < SAMPLES_MAX {
             let (key, partition) = (key_hash(self.seed, key), filed.partition);
             self.sampled.push(Sampled { operation, key, partition, row: row.to_static() });
@@ -111,16 +118,12 @@ impl Sink for Planning {
 
     fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, _text: &[u8]) -> Result<(), LakeError> {
         // What the API does not list is not expected to change.
-        let open = i64::from(row.is_open(resource) && !self.is_input);
+        let open = row.is_open(resource) && !self.is_input;
         match verdict {
             Verdict::Unchanged | Verdict::Waits | Verdict::Stale => Ok(()),
-            Verdict::Added(filed) => {
-                let effect = Effect { known: 1, open, ..Effect::default() };
-                self.draft(resource, Operation::Added, filed, row, effect)
-            }
+            Verdict::Added(filed) => self.draft(resource, Operation::Added, filed, row, Effect::added(open)),
             Verdict::Changed(filed) | Verdict::Listed(filed) => {
-                let effect = Effect { known: 0, open: open - i64::from(filed.was_open), ..Effect::default() };
-                self.draft(resource, Operation::Changed, filed, row, effect)
+                self.draft(resource, Operation::Changed, filed, row, Effect::changed(filed.was_open, open))
             }
         }
     }
