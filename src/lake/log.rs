@@ -200,14 +200,19 @@ impl<'a> Log<'a> {
         let first = head.seq.saturating_sub(BACKFILL_WITHIN) + 1;
         let (mut base, mut done) = (None, ChangeSum::default());
         let commits = if head.seq > 0 { commits_from(self.lake, &self.layout, first, head).await? } else { Vec::new() };
-        for CommitObject { seq, key, .. } in commits.iter().rev() {
-            if base.is_some_and(|base| *seq <= base) {
+        let read = |CommitObject { seq, key, .. }: CommitObject| async move {
+            let commit = read_commit(self.lake, &key).await;
+            (seq, key, commit)
+        };
+        let mut read = stream::iter(commits.into_iter().rev()).map(read).buffered(SMALL_AT_ONCE);
+        while let Some((seq, key, commit)) = read.next().await {
+            if base.is_some_and(|base| seq <= base) {
                 break;
             }
-            let commit = read_commit(self.lake, key).await?.filter(|commit| commit.kind != CommitKind::Void);
+            let commit = commit?.filter(|commit| commit.kind != CommitKind::Void);
             let backfill = commit.and_then(|commit| commit.cursor).and_then(|cursor| cursor.backfill);
             let Some(backfill) = backfill.filter(|backfill| backfill.plan == plan) else { continue };
-            let changes = ChangeSum::told(&backfill).ok_or_else(|| LakeError::damaged(key, "tells of no changes"))?;
+            let changes = ChangeSum::told(&backfill).ok_or_else(|| LakeError::damaged(&key, "tells of no changes"))?;
             base.get_or_insert(backfill.base);
             done = done.and(changes);
         }
