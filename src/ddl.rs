@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError},
     error::Error,
     lake::{Lake, LakeError, Store},
-    schema::{Granularity, Resource},
+    schema::{Granularity, Resource, SOURCE_COLUMN},
     sync::Ambient,
 };
 
@@ -36,16 +36,12 @@ pub type Files = Vec<(String, String)>;
 /// # Errors
 ///
 /// If there is no lake, or it cannot be listed; [`ConfigError::Invalid`] for Athena, if it lies in a folder, and
-/// for dbt, if there are braces in its location; with several profiles, [`ConfigError::OneProfile`] for dbt, and
-/// [`ConfigError::Invalid`] if their schemas differ in a column's type, or for Athena in anything.
+/// for dbt, if there are braces in its location; with several profiles, if their schemas differ in a column's type, or for
+/// Athena and dbt in anything.
 pub async fn make(configs: &[Config], dialect: Dialect, ambient: &Ambient) -> Result<Files, Error> {
     let now = ambient.now().timestamp_micros();
     match configs {
-        [config] => Place::of(config, dialect).await.map(|place| place.text(config, dialect, now)),
-        _ if dialect == Dialect::Dbt => {
-            let names = configs.iter().filter_map(|config| config.profile.clone()).collect();
-            Err(ConfigError::OneProfile { names }.into())
-        }
+        [config] => Place::of(config, dialect).await.map(|place| text(&place.catalog(config, None, now), dialect)),
         _ => of_all(configs, dialect, now).await,
     }
 }
@@ -60,13 +56,15 @@ async fn of_all(configs: &[Config], dialect: Dialect, now: i64) -> Result<Files,
         };
         places.push(Place::of(config, dialect).await.map_err(of_profile)?);
     }
-    let each = configs.iter().zip(&places);
-    let catalogs: Vec<_> = each.map(|(config, place)| place.catalog(config, config.profile.as_deref(), now)).collect();
-    if let Some(column) = catalog::disagreement(&catalogs) {
-        let problem = format!("{column} is not of the same type in all profiles, so that there is no view over them");
-        return Err(ConfigError::Invalid { setting: "profiles", problem }.into());
-    }
     if dialect == Dialect::DuckDb {
+        let each = configs.iter().zip(&places);
+        let catalogs: Vec<_> =
+            each.map(|(config, place)| place.catalog(config, config.profile.as_deref(), now)).collect();
+        if let Some(column) = catalog::disagreement(&catalogs) {
+            let problem =
+                format!("{column} is not of the same type in all profiles, so that there is no view over them");
+            return Err(ConfigError::Invalid { setting: "profiles", problem }.into());
+        }
         return Ok(vec![(String::new(), catalog::duckdb_of_all(&catalogs))]);
     }
     let over_all = Place::over_all(configs, &places)?;
@@ -78,7 +76,17 @@ async fn of_all(configs: &[Config], dialect: Dialect, now: i64) -> Result<Files,
     }
     let sources: Vec<String> = configs.iter().filter_map(|config| config.profile.clone()).collect();
     let catalog = Catalog { resources: &resources, sources: &sources, ..over_all.catalog(&configs[0], None, now) };
-    Ok(vec![(String::new(), if dialect == Dialect::Glue { catalog.glue() } else { catalog.athena() })])
+    Ok(text(&catalog, dialect))
+}
+
+fn text(catalog: &Catalog<'_>, dialect: Dialect) -> Files {
+    let text = match dialect {
+        Dialect::DuckDb => catalog.duckdb(),
+        Dialect::Athena => catalog.athena(),
+        Dialect::Glue => catalog.glue(),
+        Dialect::Dbt => return catalog.dbt(),
+    };
+    vec![(String::new(), text)]
 }
 
 /// What the text says of a lake.
@@ -140,21 +148,10 @@ impl Place {
                 return Err(differ(&format!("the columns of {} are", resource.name)));
             }
         }
-        let last = configs[0].profile.as_deref().map(|name| format!("/source={name}"));
+        let last = configs[0].profile.as_deref().map(|name| format!("/{SOURCE_COLUMN}={name}"));
         let location = last.and_then(|last| places[0].location.strip_suffix(&last).map(str::to_owned));
         let folders = places.iter().flat_map(|place| place.folders.clone()).collect();
         Ok(Self { location: location.ok_or_else(|| differ("the lakes' place is"))?, granularity, folders })
-    }
-
-    fn text(&self, config: &Config, dialect: Dialect, now: i64) -> Files {
-        let catalog = self.catalog(config, None, now);
-        let one = |text| vec![(String::new(), text)];
-        match dialect {
-            Dialect::DuckDb => one(catalog.duckdb()),
-            Dialect::Athena => one(catalog.athena()),
-            Dialect::Glue => one(catalog.glue()),
-            Dialect::Dbt => catalog.dbt(),
-        }
     }
 }
 

@@ -13,10 +13,8 @@ use arrow_schema::{DataType, Field};
 use chrono::{DateTime, Months, NaiveDate};
 use serde_json::{Value, json};
 
-use super::{
-    Catalog, PARTITION, SOURCE, SOURCE_DOC, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of,
-};
-use crate::schema::{EventPartition, Granularity, List, Resource, SYSTEM_COLUMNS, Table};
+use super::{Catalog, PARTITION, SOURCE_DOC, TypeNames, doc, key_of, list_of, name_in_query, type_name, versions_of};
+use crate::schema::{EventPartition, Granularity, List, Resource, SOURCE_COLUMN, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
     text: "string",
@@ -44,7 +42,7 @@ pub(super) fn statements(catalog: &Catalog<'_>) -> String {
          -- <table>_changes_us the same with times as microseconds since 1970, since Athena takes milliseconds of a timestamp;\n\
          -- <table>_history is a view of the versions, each with the time for which it held, and with both forms of its times.\n\
          -- EXECUTE <table>_as_of USING timestamp '2026-06-01 00:00:00' is what the API had said by then.\n",
-        if catalog.sources.is_empty() { "lake" } else { "lakes of all profiles" },
+        catalog.what(),
         catalog.place(),
     );
     for resource in catalog.resources {
@@ -128,14 +126,14 @@ fn tables_of(catalog: &Catalog<'_>, resource: &Resource) -> Vec<External> {
 /// Where the files of a partition are.
 fn template(catalog: &Catalog<'_>, resource: &Resource, folder: &str) -> String {
     let of = |column: &str| format!("{column}=${{{column}}}/");
-    let source = if catalog.sources.is_empty() { String::new() } else { of(SOURCE) };
+    let source = if catalog.sources.is_empty() { String::new() } else { of(SOURCE_COLUMN) };
     let partition = catalog.partition(resource).map(of).unwrap_or_default();
     format!("{}/{source}{folder}/{partition}", catalog.location)
 }
 
 fn projections(catalog: &Catalog<'_>, resource: &Resource) -> impl Iterator<Item = Projection> {
     let rule = vec![("type", "enum".to_owned()), ("values", catalog.sources.join(","))];
-    let source = Projection { column: SOURCE, text: SOURCE_DOC, rule };
+    let source = Projection { column: SOURCE_COLUMN, text: SOURCE_DOC, rule };
     let source = (!catalog.sources.is_empty()).then_some(source);
     source.into_iter().chain(projection_of_time(catalog, resource))
 }

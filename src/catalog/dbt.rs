@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
-use super::{Catalog, doc, duckdb::read_parquet, list_of, name_in_query, quoted, versions_of};
-use crate::schema::{Resource, Table};
+use super::{
+    Catalog, PARTITION, SOURCE_DOC, doc, duckdb::read_parquet, key_of, list_of, name_in_query, quoted, versions_of,
+};
+use crate::schema::{Resource, SOURCE_COLUMN, Table};
 
 /// Where dbt looks for models.
 const FOLDER: &str = "models/staging/lumetrade";
@@ -28,13 +30,14 @@ pub(super) fn files(catalog: &Catalog<'_>) -> Vec<(String, String)> {
 
 fn sources(catalog: &Catalog<'_>) -> String {
     let mut yaml = format!(
-        "# The lake at {}. dbt-duckdb reads its files where they are; for dbt-athena, `ddl athena` makes the tables, and the\n\
+        "# The {} at {}. dbt-duckdb reads its files where they are; for dbt-athena, `ddl athena` makes the tables, and the\n\
          # variable `lumetrade_schema` names their database. Freshness is that of the last change, not of the last poll.\n\
          version: 2\n\n\
          sources:\n\
          \x20 - name: lumetrade\n\
          \x20   schema: \"{{{{ var('lumetrade_schema', 'lumetrade') }}}}\"\n\
          \x20   tables:\n",
+        catalog.what(),
         catalog.place(),
     );
     for resource in catalog.resources {
@@ -64,7 +67,7 @@ fn source(
     let mut yaml = format!(
         "      - name: {name}\n        description: {}\n        config:\n          meta:\n            external_location: {}\n",
         text_in_yaml(&format!("{} {text}", doc(table.schema.metadata()))),
-        text_in_yaml(&read_parquet(catalog, folder)),
+        text_in_yaml(&rows(catalog, folder)),
     );
     if is_current && resource.statuses.is_some() {
         let _ = write!(
@@ -72,51 +75,80 @@ fn source(
             "          loaded_at_field: '\"_observed_at\"'\n          freshness:\n            warn_after: {{count: {FRESH_DAYS}, period: day}}\n"
         );
     }
+    yaml += &listed("        ", &tests_of_table(catalog, resource, table, is_current));
     yaml += "        columns:\n";
     for field in table.schema.fields() {
-        let column = field.name();
-        let _ = write!(
-            yaml,
-            "          - name: {column}\n            description: {}\n",
-            text_in_yaml(doc(field.metadata()))
-        );
-        if column.starts_with('_') {
+        yaml += &column(field.name(), doc(field.metadata()));
+        if field.name().starts_with('_') {
             yaml += "            quote: true\n";
         }
-        let tests = tests(resource, table, column, is_current);
-        if !tests.is_empty() {
-            let _ = write!(yaml, "            data_tests:\n{}", tests.concat());
-        }
+        yaml += &listed("            ", &tests_of_column(resource, table, field.name(), is_current));
+    }
+    for partition in catalog.partitions(resource) {
+        yaml += &column(partition, if partition == SOURCE_COLUMN { SOURCE_DOC } else { PARTITION });
     }
     yaml
 }
 
+fn column(name: &str, text: &str) -> String {
+    format!("          - name: {name}\n            description: {}\n", text_in_yaml(text))
+}
+
+/// Tests, as what they are of lists them.
+fn listed(indent: &str, tests: &[String]) -> String {
+    if tests.is_empty() {
+        return String::new();
+    }
+    let tests: String = tests.iter().map(|test| format!("{indent}  - {test}\n")).collect();
+    format!("{indent}data_tests:\n{tests}")
+}
+
+/// The rows of a folder: of several lakes, those that have been told of, whatever else lies beside them.
+fn rows(catalog: &Catalog<'_>, folder: &str) -> String {
+    let names: Vec<String> = catalog.sources.iter().map(|name| quoted(name)).collect();
+    match names.as_slice() {
+        [] => read_parquet(catalog, folder),
+        names => {
+            let all = read_parquet(catalog, &format!("{SOURCE_COLUMN}=*/{folder}"));
+            format!("(SELECT * FROM {all} WHERE {SOURCE_COLUMN} IN ({}))", names.join(", "))
+        }
+    }
+}
+
+/// What is to hold for a table: that a record is there once, or that what its rows are of is there.
+fn tests_of_table(catalog: &Catalog<'_>, resource: &Resource, table: &Table, is_current: bool) -> Vec<String> {
+    let key = text_in_yaml(&identity(catalog, &key_of(resource)));
+    match list_of(resource, table) {
+        None if is_current => vec![format!("unique: {{arguments: {{column_name: {key}}}}}")],
+        None => Vec::new(),
+        Some((_, list)) => vec![format!(
+            "relationships: {{arguments: {{column_name: {}, to: \"source('lumetrade', '{}')\", field: {key}}}}}",
+            text_in_yaml(&identity(catalog, &list.parent_key)),
+            resource.name
+        )],
+    }
+}
+
+/// What tells a record from all others, whichever lake it is in.
+fn identity(catalog: &Catalog<'_>, key: &str) -> String {
+    if catalog.sources.is_empty() { key.to_owned() } else { format!("{SOURCE_COLUMN} || '/' || {key}") }
+}
+
 /// What is to hold for a column.
-fn tests(resource: &Resource, table: &Table, column: &str, is_current: bool) -> Vec<String> {
-    let simple = |test: &str| format!("              - {test}\n");
+fn tests_of_column(resource: &Resource, table: &Table, column: &str, is_current: bool) -> Vec<String> {
+    let not_null = || vec!["not_null".to_owned()];
     let one_of = |values: &[&str], severity: &str| {
         let values: Vec<String> = values.iter().map(|value| text_in_yaml(value)).collect();
-        format!(
-            "              - accepted_values:\n                  arguments: {{values: [{}]}}\n                  config: {{severity: {severity}}}\n",
-            values.join(", ")
-        )
+        let values = values.join(", ");
+        format!("accepted_values: {{arguments: {{values: [{values}]}}, config: {{severity: {severity}}}}}")
     };
     match (column, list_of(resource, table)) {
-        ("_op", _) if is_current => vec![simple("not_null"), one_of(&["added", "changed"], "error")],
-        ("_op", _) => vec![simple("not_null"), one_of(&["added", "changed", "removed"], "error")],
-        ("_seq" | "_observed_at" | "_first_seen_at" | "_poll_id", _) => vec![simple("not_null")],
-        (column, Some((_, list))) if column == list.parent_key => {
-            let key = &resource.columns[resource.key[0]].name;
-            let refers = format!(
-                "              - relationships:\n                  arguments: {{to: \"source('lumetrade', '{}')\", field: {key}}}\n",
-                resource.name
-            );
-            vec![simple("not_null"), refers]
-        }
+        ("_op", _) if is_current => [not_null(), vec![one_of(&["added", "changed"], "error")]].concat(),
+        ("_op", _) => [not_null(), vec![one_of(&["added", "changed", "removed"], "error")]].concat(),
+        ("_seq" | "_observed_at" | "_first_seen_at" | "_poll_id", _) => not_null(),
+        (column, Some((_, list))) if column == list.parent_key => not_null(),
         (_, Some(_)) => Vec::new(),
-        (column, None) if resource.key.len() == 1 && resource.columns[resource.key[0]].name == column => {
-            [simple("not_null")].into_iter().chain(is_current.then(|| simple("unique"))).collect()
-        }
+        (column, None) if key_of(resource) == column => not_null(),
         (column, None) => {
             let statuses = resource.statuses.as_ref();
             let statuses = statuses.filter(|statuses| resource.columns[statuses.column].name == column);
@@ -127,32 +159,32 @@ fn tests(resource: &Resource, table: &Table, column: &str, is_current: bool) -> 
     }
 }
 
-fn columns(table: &Table, partition: Option<&str>) -> String {
+fn columns(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
     let fields = table.schema.fields().iter().map(|field| name_in_query(field.name()));
-    fields.chain(partition.map(str::to_owned)).collect::<Vec<_>>().join(",\n    ")
+    fields.chain(catalog.partitions(resource).map(str::to_owned)).collect::<Vec<_>>().join(",\n    ")
 }
 
 fn staging(catalog: &Catalog<'_>, resource: &Resource, table: &Table) -> String {
     format!(
         "-- {}\nselect\n    {}\nfrom {{{{ source('lumetrade', {}) }}}}\n",
         doc(table.schema.metadata()),
-        columns(table, catalog.partition(resource)),
+        columns(catalog, resource, table),
         quoted(&table.name),
     )
 }
 
 fn history(catalog: &Catalog<'_>, resource: &Resource) -> String {
-    let (table, partition) = (&resource.tables()[0], catalog.partition(resource));
-    let columns = columns(table, partition);
+    let table = &resource.tables()[0];
     format!(
         "-- {} One row a version, with the time for which it held.\n\
          with versions as (\n    select\n        *,\n        lead(\"_observed_at\") over (partition by {} order by \"_seq\") as valid_to\n\
          \x20   from {{{{ source('lumetrade', '{}_changes') }}}}\n)\n\n\
-         select\n    {columns},\n    \"_observed_at\" as valid_from,\n    valid_to,\n    valid_to is null as is_current\n\
+         select\n    {},\n    \"_observed_at\" as valid_from,\n    valid_to,\n    valid_to is null as is_current\n\
          from versions\nwhere \"_op\" <> 'removed'\n",
         doc(table.schema.metadata()),
-        versions_of(resource, partition),
+        versions_of(resource, catalog.partitions(resource)),
         resource.name,
+        columns(catalog, resource, table),
     )
 }
 

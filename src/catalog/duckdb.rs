@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{
-    Catalog, PARTITION, SOURCE, SOURCE_DOC, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of,
-};
-use crate::schema::{EventPartition, List, Resource, SYSTEM_COLUMNS, Table};
+use super::{Catalog, PARTITION, SOURCE_DOC, TypeNames, doc, is_open, key_of, list_of, quoted, type_name, versions_of};
+use crate::schema::{EventPartition, List, Resource, SOURCE_COLUMN, SYSTEM_COLUMNS, Table};
 
 const TYPES: TypeNames = TypeNames {
     text: "VARCHAR",
@@ -90,13 +88,14 @@ fn over_all(catalogs: &[Catalog<'_>]) -> String {
     }
     for (name, schemas) in over {
         let call = if name.ends_with(AS_OF) { "(moment)" } else { "" };
-        let each =
-            schemas.iter().map(|schema| format!("SELECT '{schema}' AS {SOURCE}, * FROM \"{schema}\".{name}{call}"));
+        let each = schemas
+            .iter()
+            .map(|schema| format!("SELECT '{schema}' AS {SOURCE_COLUMN}, * FROM \"{schema}\".{name}{call}"));
         // By name, since what has other partitions has other columns.
         let query = each.collect::<Vec<_>>().join("\nUNION ALL BY NAME\n");
         if call.is_empty() {
             let text = format!("{name} of all profiles.");
-            sql += &view(&name, &query, &text, &[(SOURCE, SOURCE_DOC)]);
+            sql += &view(&name, &query, &text, &[(SOURCE_COLUMN, SOURCE_DOC)]);
         } else {
             sql += &as_of_macro(&name, &query);
         }

@@ -17,11 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::{DataType, Field, Metadata};
 
-use crate::schema::{Granularity, List, Resource, Table, TableRows, Type};
+use crate::schema::{Granularity, List, Resource, SOURCE_COLUMN, Table, TableRows, Type};
 
-/// The column that tells several lakes apart.
-const SOURCE: &str = "source";
-/// What it says.
+/// What the column says that tells several lakes apart.
 const SOURCE_DOC: &str = "The profile of the settings that it is of.";
 
 /// What the partition column says.
@@ -81,6 +79,11 @@ impl Catalog<'_> {
         self.schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"))
     }
 
+    /// What it is of, as a comment names it.
+    fn what(&self) -> &'static str {
+        if self.sources.is_empty() { "lake" } else { "lakes of all profiles" }
+    }
+
     /// Where the lake is, on one line of a comment.
     fn place(&self) -> String {
         self.location.replace(char::is_control, " ")
@@ -92,7 +95,7 @@ impl Catalog<'_> {
 
     /// The columns that come from the names of folders.
     fn partitions(&self, resource: &Resource) -> impl Iterator<Item = &'static str> {
-        let source = (!self.sources.is_empty()).then_some(SOURCE);
+        let source = (!self.sources.is_empty()).then_some(SOURCE_COLUMN);
         source.into_iter().chain(self.partition(resource))
     }
 

@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::{Table, Value};
 
 use super::{ConfigError, File, KEYS, nearest, secret::Source, told};
+use crate::schema::SOURCE_COLUMN;
 
 /// Settings that are the same for all profiles.
 const COMMON: [&str; 4] = ["lake", "operate.metrics_file", "operate.metrics_listen", "profiles"];
@@ -113,7 +114,7 @@ pub(super) fn check_names(asked: &[String], names: &[Option<String>]) -> Result<
 
 /// Where a profile's lake is.
 pub(super) fn lake(lake: &str, name: Option<&str>) -> String {
-    name.map_or_else(|| lake.to_owned(), |name| format!("{}/source={name}", lake.trim_end_matches('/')))
+    name.map_or_else(|| lake.to_owned(), |name| format!("{}/{SOURCE_COLUMN}={name}", lake.trim_end_matches('/')))
 }
 
 /// The environment variable that has a profile's own secret.

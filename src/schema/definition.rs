@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Column, LastChange, List, Resource, Statuses, Treatment, Type};
+use super::{Column, LastChange, List, Resource, SOURCE_COLUMN, Statuses, Treatment, Type, is_partition_column};
 
 /// Why a schema file cannot be used. The message names the resource and the place in it.
 #[derive(Debug, Error)]
@@ -147,8 +147,8 @@ impl StatusDefinition {
 impl ColumnDefinition {
     fn validate(self, lists_allowed: bool) -> Validated<Column> {
         check_name("column", &self.name)?;
-        if ["event_year", "event_month", "event_day"].contains(&self.name.as_str()) {
-            return Err(format!("`{}` is the name of a partition", self.name));
+        if is_partition_column(&self.name) || self.name == SOURCE_COLUMN {
+            return Err(format!("`{}` is the name of a partition: readers take it from the folders", self.name));
         }
         let kind = match (self.kind.as_str(), self.table, self.columns) {
             ("list", Some(table), Some(columns)) if lists_allowed => Type::List(table.validate(columns)?),
@@ -268,10 +268,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         type Change = fn(&mut serde_json::Value);
-        let rows: [(Change, &str); 11] = [
+        let rows: [(Change, &str); 12] = [
             (|v| v["resource"] = "../etc".into(), "snake_case"),
             (|v| v["columns"][0]["name"] = "_seq".into(), "snake_case"),
             (|v| v["columns"][0]["name"] = "event_month".into(), "partition"),
+            (|v| v["columns"][0]["name"] = "source".into(), "partition"),
             (|v| v["columns"][0]["type"] = "float".into(), "no type is called `float`"),
             (|v| v["columns"][0]["type"] = "list".into(), "needs `table`"),
             (|v| v["key"] = serde_json::json!(["nope"]), "names `nope`"),

@@ -15,7 +15,7 @@ mod schemas;
 mod table;
 
 pub use definition::SchemaError;
-pub use partition::{EventPartition, Granularity, is_partition_column};
+pub use partition::{EventPartition, Granularity, SOURCE_COLUMN, is_partition_column};
 pub use resource::{Column, HmacKey, LastChange, List, Resource, Statuses, Treatment, Type};
 pub use schemas::Schemas;
 pub use table::{DECIMAL_PRECISION, DECIMAL_SCALE, SYSTEM_COLUMNS, Table, TableRows, data_type, declared_columns};

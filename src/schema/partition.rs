@@ -8,6 +8,9 @@ use std::fmt;
 use chrono::{DateTime, Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+/// The column that the folders of several lakes side by side give, each of which is `source=NAME`.
+pub const SOURCE_COLUMN: &str = "source";
+
 /// How finely a lake files its records. Fixed when the lake is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

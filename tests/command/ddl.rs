@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -227,6 +227,34 @@ fn without_a_lake_there_is_nothing_to_print_and_athena_reads_from_s3_alone() {
     }
 }
 
+/// A project for dbt with models of the lake, into which `write` wrote them.
+fn project(folder: &Path, write: impl FnOnce(&str) -> Ended) -> PathBuf {
+    let project = folder.join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("dbt_project.yml"), "name: books\nversion: '1.0'\nprofile: books\n").unwrap();
+    let profile = "books: {target: dev, outputs: {dev: {type: duckdb, path: books.duckdb, threads: 1}}}\n";
+    fs::write(project.join("profiles.yml"), profile).unwrap();
+    let written = write("project");
+    assert_eq!(written.code, Some(0), "{written:?}");
+    assert!(written.stdout.lines().all(|file| folder.join(file).is_file()), "{}", written.stdout);
+    project
+}
+
+/// Every model that dbt made gives what DuckDB's view of it gives.
+fn models_are_views(duckdb: &mut DuckDb, project: &Path) {
+    duckdb.query(&format!("ATTACH '{}' AS books (READ_ONLY)", project.join("books.duckdb").display()));
+    for name in ["accounts", "wallets", "beneficiaries", "deposits", "withdrawals", "trades", "trade_fills"] {
+        let forms: &[&str] = if name == "trade_fills" { &[""] } else { &["", "_history"] };
+        for form in forms {
+            let (model, view) = (format!("books.stg_lumetrade__{name}{form}"), format!("{name}{form}"));
+            let columns: Vec<String> =
+                duckdb.describe(&format!("FROM {view}")).into_iter().map(|column| column.0).collect();
+            let model = format!("(SELECT {} FROM {model})", columns.join(", "));
+            assert_eq!(duckdb.rows_apart(&model, &view), "0", "{name}{form}");
+        }
+    }
+}
+
 /// Runs dbt in a project, to its end.
 fn dbt(project: &Path, args: &[&str]) -> Ended {
     let mut command = Command::new(python::of_dbt().with_file_name("dbt"));
@@ -241,30 +269,52 @@ fn dbt_builds_the_models_and_what_is_to_hold_holds() {
     sandbox.advance(TimeDelta::days(3));
     sandbox.switch("fault?kind=unknown-status&resource=withdrawals");
     Sync::new(&lake, &sandbox.url()).succeed();
-    let project = lake.folder().join("project");
-    fs::create_dir(&project).unwrap();
-    fs::write(project.join("dbt_project.yml"), "name: books\nversion: '1.0'\nprofile: books\n").unwrap();
-    let profile = "books: {target: dev, outputs: {dev: {type: duckdb, path: books.duckdb, threads: 1}}}\n";
-    fs::write(project.join("profiles.yml"), profile).unwrap();
-    let written = ddl(lake.path(), lake.folder(), &["dbt", "--into", "project"]);
-    assert_eq!(written.code, Some(0), "{written:?}");
-    assert!(written.stdout.lines().all(|file| lake.folder().join(file).is_file()), "{}", written.stdout);
+    let project = project(lake.folder(), |into| ddl(lake.path(), lake.folder(), &["dbt", "--into", into]));
     let printed = ddl(lake.path(), lake.folder(), &["dbt"]).stdout;
     assert!(printed.contains("# models/staging/lumetrade/_lumetrade__sources.yml\n"), "{printed}");
     let built = dbt(&project, &["build"]);
     assert_eq!(built.code, Some(0), "{}", built.stdout);
     // The status that nobody knows is told of, in the table and in the log, and no more.
     assert!(built.stdout.contains(" WARN=2 ERROR=0 SKIP=0 "), "{}", built.stdout);
-    assert!(dbt(&project, &["source", "freshness"]).stdout.contains("freshness of lumetrade.deposits"));
+    assert!(dbt(&project, &["source", "freshness"]).stdout.contains("PASS freshness of lumetrade.deposits"));
     let (mut duckdb, _) = views(&lake);
-    duckdb.query(&format!("ATTACH '{}' AS books (READ_ONLY)", project.join("books.duckdb").display()));
-    for name in ["accounts", "wallets", "beneficiaries", "deposits", "withdrawals", "trades", "trade_fills"] {
-        let forms: &[&str] = if name == "trade_fills" { &[""] } else { &["", "_history"] };
-        for form in forms {
-            let (model, view) = (format!("books.stg_lumetrade__{name}{form}"), format!("{name}{form}"));
-            assert_eq!(duckdb.rows_apart(&model, &view), "0", "{name}{form}");
+    models_are_views(&mut duckdb, &project);
+}
+
+#[test]
+fn dbts_models_over_all_profiles_keep_apart_what_has_the_same_keys() {
+    let lake = Lake::new();
+    for (name, seed, days) in [("aa", 71, 4), ("bb", 71, 9), ("of_nobody", 72, 1)] {
+        let (sandbox, place) = (Sandbox::start(seed, 400), lake.path().join(format!("source={name}")));
+        for days in [days, 0] {
+            let mut sync = program(lake.folder());
+            let ended = run(sync.args(["sync", "--base-url", &sandbox.url(), "--lake"]).arg(&place));
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            sandbox.advance(TimeDelta::days(days));
         }
     }
+    fs::write(lake.folder().join("lumetrade-export.toml"), "[profiles.aa]\n[profiles.bb]\n").unwrap();
+    let project = project(lake.folder(), |into| ddl(lake.path(), lake.folder(), &["dbt", "--into", into]));
+    let built = dbt(&project, &["build"]);
+    assert_eq!(built.code, Some(0), "{}", built.stdout);
+    assert!(built.stdout.contains(" WARN=0 ERROR=0 SKIP=0 "), "{}", built.stdout);
+    assert!(dbt(&project, &["source", "freshness"]).stdout.contains("PASS freshness of lumetrade.deposits"));
+    let (mut duckdb, _) = views(&lake);
+    let shared = "(SELECT transaction_id FROM trades GROUP BY 1 HAVING count(DISTINCT source) = 2)";
+    assert!(count(&mut duckdb, shared) > 100);
+    models_are_views(&mut duckdb, &project);
+    // A record that is there twice is told of, and so is a fill whose trade is in another lake alone.
+    drop(duckdb);
+    let [twice, lost] = ["deposits", "trades"].map(|table| {
+        let partitions = lake.path().join(format!("source=aa/current/{table}"));
+        fs::read_dir(partitions).unwrap().next().unwrap().unwrap().path().join("data.parquet")
+    });
+    fs::copy(&twice, twice.with_file_name("again.parquet")).unwrap();
+    fs::remove_file(lost).unwrap();
+    let built = dbt(&project, &["build"]);
+    assert_eq!(built.code, Some(1), "{}", built.stdout);
+    assert!(built.stdout.contains("Failure in test source_unique_lumetrade_deposits_"), "{}", built.stdout);
+    assert!(built.stdout.contains("Failure in test source_relationships_lumetrade_trade_fills_"), "{}", built.stdout);
 }
 
 /// A lake on S3 with a sandbox's history of a few syncs, and the statements for Athena and Glue.
