@@ -1,7 +1,8 @@
 //! Several entities, each with an API key of its own: one command runs all, each has its lake, and queries see all of them.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, process::Command};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
@@ -10,7 +11,7 @@ use crate::support::{
     lake::Lake,
     program::{Ended, Sync, program_without_credentials, run, spawn},
     sandbox::Sandbox,
-    service::Service,
+    service::{Run, Service},
 };
 
 const NAMES: [&str; 2] = ["acme_ke", "acme_za"];
@@ -229,6 +230,59 @@ fn a_process_that_goes_on_syncs_all_profiles_in_each_run_and_counts_them_apart()
     let text = fs::read_to_string(&metrics).unwrap();
     assert_eq!(NAMES.map(|profile| runs(&text, profile)), [counted[0], counted[1] + 1], "{text}");
     assert_eq!(profiles(&entities.succeed(&["status", "--runs", "--json"])), NAMES.map(str::to_owned).into());
+}
+
+#[test]
+fn profiles_come_and_go_when_the_settings_are_read_again() {
+    let entities = Entities::start();
+    let file = entities.lake.folder().join("lumetrade-export.toml");
+    let both = format!("{}[operate]\nmetrics_file = \"metrics.prom\"\n", fs::read_to_string(&file).unwrap());
+    let without = |name: &str| {
+        let lines: Vec<&str> = both.lines().collect();
+        let at = lines.iter().position(|line| *line == format!("[profiles.{name}]")).unwrap();
+        [&lines[..at], &lines[at + 2..]].concat().join("\n")
+    };
+    fs::write(&file, without("acme_za")).unwrap();
+    let mut service = Service::start(Sync::of_command(entities.command(&["sync", "--json"])), "1h");
+    let profile = |run: Run| run.resources["trades"]["profile"].as_str().unwrap().to_owned();
+    assert_eq!(profile(service.next_run()), "acme_ke");
+    let mut read_again = |settings: &str, names: &[&str]| {
+        fs::write(&file, settings).unwrap();
+        service.signal(Signal::HUP);
+        names.iter().for_each(|name| assert_eq!(profile(service.next_run()), *name));
+        // Nothing is said of a profile that is no more.
+        let metrics = fs::read_to_string(entities.lake.folder().join("metrics.prom")).unwrap();
+        let gone = NAMES.iter().filter(|name| !names.contains(name));
+        gone.for_each(|name| assert!(!metrics.contains(&format!("profile=\"{name}\"")), "{metrics}"));
+    };
+    read_again(&both, &NAMES);
+    read_again(&without("acme_ke"), &["acme_za"]);
+    read_again("[profiles.acme_ke]\nlake = 7\n", &["acme_za"]);
+    let ended = told_without_keys(service.stop());
+    assert!(ended.stderr.contains("those from before are kept"), "{}", ended.stderr);
+    fs::write(&file, &both).unwrap();
+    entities.succeed(&["verify"]);
+}
+
+#[test]
+fn a_failure_is_told_of_its_profile_and_so_is_the_recovery() {
+    let (entities, hook) = (Entities::start(), ScriptedApi::start());
+    hook.serve("/hook", "taken");
+    let url = format!("{}/hook", hook.url());
+    let secret = entities.lake.folder().join("hook");
+    fs::write(&secret, url).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    entities.settings(&format!("[operate]\nruns_kept = 9\nwebhook_url_file = \"{}\"", secret.display()));
+    for (key_of_za, code) in [(key(NAMES[1]), 0), ("canary-key-that-is-wrong".to_owned(), 77), (key(NAMES[1]), 0)] {
+        let mut command = entities.command(&["sync"]);
+        let ended = told_without_keys(run(command.env("LUMETRADE_API_KEY_ACME_ZA", key_of_za)));
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    }
+    let messages: Vec<Value> = hook.bodies().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    let told =
+        |message: &Value| (message["event"].clone(), message["lake"].as_str().unwrap().ends_with("/source=acme_za"));
+    let told: Vec<_> = messages.iter().map(told).collect();
+    assert_eq!(told, [("failure".into(), true), ("recovery".into(), true)], "{messages:?}");
 }
 
 #[test]
