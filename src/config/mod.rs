@@ -8,6 +8,9 @@
 //! from the environment, from a file that nobody else can read, or from a command, and never from a flag. Every secret is
 //! registered to be masked when it is read.
 
+mod environment;
+mod error;
+mod file;
 mod handover;
 mod operating;
 mod personal;
@@ -16,37 +19,36 @@ mod profiles;
 mod reconciling;
 mod secret;
 
-use std::{
-    cell::OnceCell,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf};
 
 use secrecy::SecretString;
-use serde::Deserialize;
-use thiserror::Error;
 
-pub use self::operating::{Operating, WebhookForm};
 pub(crate) use self::polling::has_windows;
-pub use self::polling::{Polling, Window};
-pub use self::reconciling::{Basis, Reconciling, TradeAmount};
+pub use self::{
+    environment::Environment,
+    error::ConfigError,
+    file::DEFAULT_FILE,
+    operating::{Operating, WebhookForm},
+    polling::{Polling, Window},
+    reconciling::{Basis, Reconciling, TradeAmount},
+};
 use self::{
+    environment::{
+        API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, OTLP_HEADERS, PERSONAL_DATA, S3_SECRETS, WEBHOOK_URL,
+    },
+    file::File,
     personal::PersonalData,
     profiles::{Profile, Profiles},
     secret::Source,
 };
 use crate::{
-    api::{Connection, Credentials, DEFAULT_BASE_URL, InvalidBaseUrl},
+    api::{Connection, Credentials},
     decode::Zone,
-    diff::{Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX},
+    diff::{Limits, QUARANTINE_MIN},
     lake::S3Options,
     redact,
-    schema::{Granularity, Resource, SchemaError, Schemas},
+    schema::{Granularity, Resource, Schemas},
 };
-
-/// The settings file that is read if it is there and no other is named.
-pub const DEFAULT_FILE: &str = "lumetrade-export.toml";
 
 /// What the flags say; `None` and empty where they say nothing.
 #[derive(Debug, Clone, Default)]
@@ -108,348 +110,8 @@ pub struct Config {
     profiles: Profiles,
 }
 
-/// Why the settings cannot be used. Credentials are never part of a message.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-    /// The file is not TOML, or a value has the wrong type.
-    #[error("{path}: {}", plain(problem))]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where and what.
-        problem: String,
-    },
-    /// The file has a key that means nothing.
-    #[error("{path}: `{}` is no setting{}", plain(key), nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
-    UnknownKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// A key that is like it.
-        nearest: Option<String>,
-    },
-    /// A value is not of the form expected.
-    #[error("`{setting}`: {}", plain(problem))]
-    Invalid {
-        /// The setting.
-        setting: &'static str,
-        /// What is wrong, and what would be right.
-        problem: String,
-    },
-    /// The base URL is not one that credentials may be sent to.
-    #[error(transparent)]
-    BaseUrl(#[from] InvalidBaseUrl),
-    /// A schema cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// A credential is nowhere to be found.
-    #[error("no credential: set {variable}, or name a file with `{setting}`")]
-    NoCredential {
-        /// The environment variable.
-        variable: String,
-        /// The setting of the file.
-        setting: &'static str,
-    },
-    /// Two profiles are one entity.
-    #[error("the API key is that of profile `{other}` too: what it lists would be in the lake twice")]
-    SharedKey {
-        /// The other profile.
-        other: String,
-    },
-    /// There is one lake to a command, and several profiles.
-    #[error("this is of one profile; name it with --profile: {}", names.join(", "))]
-    OneProfile {
-        /// The profiles.
-        names: Vec<String>,
-    },
-    /// A profile's settings cannot be used.
-    #[error("profile `{name}`: {problem}")]
-    OfProfile {
-        /// The profile.
-        name: String,
-        /// Why.
-        problem: Box<ConfigError>,
-    },
-    /// The credentials are for another host.
-    #[error("the credentials are for {meant} (`credentials_for`), and the base URL is at {host}")]
-    OtherHost {
-        /// The host that they are for.
-        meant: String,
-        /// The base URL's.
-        host: String,
-    },
-    /// What should give a secret does not.
-    #[error("no secret from {from}: {problem}")]
-    NoSecret {
-        /// A file or a command.
-        from: String,
-        /// What happened.
-        problem: String,
-    },
-    /// A secret's file is another's.
-    #[error("{path} belongs to another user ({owner}); secrets are read from one's own files")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// Its owner's number.
-        owner: u32,
-    },
-    /// A credential's file can be read by others.
-    #[error("{path} can be read by others (mode {mode:04o}); make it 0600")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-}
-
-/// The environment, as far as it concerns us. No `Debug`: it holds the credentials.
-#[derive(Clone)]
-pub struct Environment {
-    variables: BTreeMap<String, String>,
-    temporary: PathBuf,
-    /// Whether a terminal may be coloured: `NO_COLOR`, `CLICOLOR=0` and a terminal that can do nothing ask for plain text.
-    pub colors: bool,
-    /// Whether there may be a person at the terminal, which can do what terminals do.
-    pub is_watched: bool,
-}
-const API_KEY: &str = "LUMETRADE_API_KEY";
-const API_SECRET: &str = "LUMETRADE_API_SECRET";
-const BASE_URL: &str = "LUMETRADE_BASE_URL";
-const LAKE: &str = "LUMETRADE_LAKE";
-const HMAC_KEY: &str = "LUMETRADE_HMAC_KEY";
-const PERSONAL_DATA: &str = "LUMETRADE_PERSONAL_DATA";
-const THREADS: &str = "LUMETRADE_THREADS";
-const WEBHOOK_URL: &str = "LUMETRADE_WEBHOOK_URL";
-const OTLP_HEADERS: &str = "LUMETRADE_OTLP_HEADERS";
-const OURS: [&str; 9] =
-    [API_KEY, API_SECRET, BASE_URL, HMAC_KEY, LAKE, OTLP_HEADERS, PERSONAL_DATA, THREADS, WEBHOOK_URL];
-
-/// Variables of S3 that hold secrets.
-const S3_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// Variables that do not stay in the environment.
-const SECRETS: [&str; 7] = [API_KEY, API_SECRET, HMAC_KEY, OTLP_HEADERS, WEBHOOK_URL, S3_SECRETS[0], S3_SECRETS[1]];
-
-/// Whether a variable does not stay in the environment: one of these, or a credential of a profile.
-fn is_secret(name: &str) -> bool {
-    let of_profile = |variable| name.strip_prefix(variable).is_some_and(|rest| rest.starts_with('_'));
-    SECRETS.contains(&name) || [API_KEY, API_SECRET].into_iter().any(of_profile)
-}
-
-/// A whole history may be this large unless the settings say otherwise.
-const BODY_MIB_MAX: u64 = 16 << 10;
-/// An answer that takes longer than this will not come.
-const POLL_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The API states no limit of requests, so this is polite.
-const REQUESTS_PER_SECOND: f64 = 4.0;
-
-/// Most lists are short, and waiting for one leaves time for another; each that is long takes up memory of its own.
-const POLLS_AT_ONCE: usize = 2;
 /// There are not so many resources.
 const POLLS_AT_ONCE_MAX: usize = 64;
-
-/// What the API plans as its maximum.
-const PAGE_SIZE: u32 = 100;
-
-/// More threads than this are a mistake.
-const THREADS_MAX: usize = 1024;
-
-impl Environment {
-    /// Reads the process's environment and takes the secrets out of it. Variables that are empty count as not set.
-    ///
-    /// To be called first of all: if there are secrets, the program begins again, in the same process.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says if it cannot begin again.
-    pub fn take() -> std::io::Result<Self> {
-        let secrets = handover::take(is_secret)?;
-        let others = OURS.into_iter().chain(S3Options::VARIABLES);
-        let others = others.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)));
-        // What is not UTF-8 is kept in a form that names nothing that is there, and not passed over.
-        let text = |(name, value): (_, std::ffi::OsString)| (name, value.to_string_lossy().into_owned());
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_capable = is_set("TERM") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
-        Ok(Self {
-            variables: others.chain(secrets).map(text).filter(|(_, value)| !value.is_empty()).collect(),
-            temporary: std::env::temp_dir(),
-            colors: is_capable && !is_set("NO_COLOR") && std::env::var_os("CLICOLOR").is_none_or(|value| value != "0"),
-            is_watched: is_capable && !is_set("CI"),
-        })
-    }
-
-    /// With these variables alone.
-    #[cfg(test)]
-    pub(crate) fn of(variables: &[(&'static str, &str)]) -> Self {
-        Self {
-            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            temporary: std::env::temp_dir(),
-            colors: false,
-            is_watched: false,
-        }
-    }
-
-    /// The same with these credentials.
-    #[must_use]
-    pub fn with_credentials(&self, key: &str, secret: &str) -> Self {
-        let mut environment = self.clone();
-        environment.variables.insert(API_KEY.to_owned(), key.to_owned());
-        environment.variables.insert(API_SECRET.to_owned(), secret.to_owned());
-        environment
-    }
-
-    /// Threads that work, and as many again that wait for the disk; `None` leaves it to the machine.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Invalid`] if it is no number, or one that no machine has a use for.
-    pub fn threads(&self) -> Result<Option<usize>, ConfigError> {
-        let Some(text) = self.get(THREADS) else { return Ok(None) };
-        match text.parse() {
-            Ok(count @ 1..=THREADS_MAX) => Ok(Some(count)),
-            _ => {
-                let problem = format!("`{text}` is no number of threads, from 1 to {THREADS_MAX}");
-                Err(ConfigError::Invalid { setting: THREADS, problem })
-            }
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<String> {
-        self.variables.get(name).cloned()
-    }
-}
-
-/// The settings file.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default)]
-struct File {
-    base_url: String,
-    api_key_file: String,
-    api_secret_file: String,
-    api_key_command: Vec<String>,
-    api_secret_command: Vec<String>,
-    credentials_for: String,
-    proxy: String,
-    ca_file: String,
-    requests_per_second: f64,
-    polls_at_once: usize,
-    poll_timeout: String,
-    body_max_mib: u64,
-    lake: String,
-    partition: Granularity,
-    resources: Vec<String>,
-    schemas: String,
-    naive_zone: String,
-    quarantine_max: f64,
-    spool: String,
-    raw_archive: bool,
-    personal_data: String,
-    hmac_key_file: String,
-    hmac_key_command: Vec<String>,
-    hmac_key_id: String,
-    pagination: String,
-    page_size: u32,
-    conditional: bool,
-    incremental: String,
-    lookback: String,
-    full_poll_every: String,
-    polling: BTreeMap<String, polling::Raw>,
-    personal_columns: BTreeMap<String, String>,
-    reconcile: reconciling::Raw,
-    operate: operating::Raw,
-    profiles: BTreeMap<String, toml::Table>,
-}
-
-/// Keys of the file. A test holds them to [`File`] and to `config/example.toml`.
-const KEYS: [&str; 35] = [
-    "base_url",
-    "api_key_file",
-    "api_secret_file",
-    "api_key_command",
-    "api_secret_command",
-    "credentials_for",
-    "proxy",
-    "ca_file",
-    "requests_per_second",
-    "polls_at_once",
-    "poll_timeout",
-    "body_max_mib",
-    "lake",
-    "partition",
-    "resources",
-    "schemas",
-    "naive_zone",
-    "quarantine_max",
-    "spool",
-    "raw_archive",
-    "personal_data",
-    "hmac_key_file",
-    "hmac_key_command",
-    "hmac_key_id",
-    "pagination",
-    "page_size",
-    "conditional",
-    "incremental",
-    "lookback",
-    "full_poll_every",
-    "polling",
-    "personal_columns",
-    "reconcile",
-    "operate",
-    "profiles",
-];
-
-impl Default for File {
-    fn default() -> Self {
-        Self {
-            base_url: DEFAULT_BASE_URL.to_owned(),
-            api_key_file: String::new(),
-            api_secret_file: String::new(),
-            api_key_command: Vec::new(),
-            api_secret_command: Vec::new(),
-            credentials_for: String::new(),
-            proxy: String::new(),
-            ca_file: String::new(),
-            requests_per_second: REQUESTS_PER_SECOND,
-            polls_at_once: POLLS_AT_ONCE,
-            poll_timeout: "1h".to_owned(),
-            body_max_mib: BODY_MIB_MAX,
-            lake: "./lake".to_owned(),
-            partition: Granularity::default(),
-            resources: Vec::new(),
-            schemas: String::new(),
-            naive_zone: "UTC".to_owned(),
-            quarantine_max: QUARANTINE_SHARE_MAX,
-            spool: String::new(),
-            raw_archive: false,
-            personal_data: "drop".to_owned(),
-            hmac_key_file: String::new(),
-            hmac_key_command: Vec::new(),
-            hmac_key_id: "1".to_owned(),
-            pagination: "none".to_owned(),
-            page_size: PAGE_SIZE,
-            conditional: false,
-            incremental: "none".to_owned(),
-            lookback: "7d".to_owned(),
-            full_poll_every: "1d".to_owned(),
-            polling: BTreeMap::new(),
-            personal_columns: BTreeMap::new(),
-            reconcile: reconciling::Raw::default(),
-            operate: operating::Raw::default(),
-            profiles: BTreeMap::new(),
-        }
-    }
-}
 
 impl Config {
     /// Puts the settings together and checks them: those of one lake.
@@ -627,90 +289,6 @@ impl Config {
     }
 }
 
-impl File {
-    /// What is in the settings file, of each profile with its name.
-    fn load(named: Option<&Path>) -> Result<Vec<(Option<String>, Self)>, ConfigError> {
-        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
-        match std::fs::read_to_string(path) {
-            Ok(text) => profiles::files(path, &text),
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(vec![(None, Self::default())])
-            }
-            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
-        }
-    }
-
-    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let malformed = |error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            ConfigError::Malformed { path: path.to_owned(), problem: format!("line {line}: {}", told(&error)) }
-        };
-        let table: toml::Table = text.parse().map_err(malformed)?;
-        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let nearest = nearest(key, KEYS);
-            return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.clone(), nearest });
-        }
-        toml::from_str(text).map_err(malformed)
-    }
-
-    fn polling_of_all(&self) -> polling::Raw {
-        polling::Raw {
-            pagination: Some(self.pagination.clone()),
-            page_size: Some(self.page_size),
-            conditional: Some(self.conditional),
-            incremental: Some(self.incremental.clone()),
-            lookback: Some(self.lookback.clone()),
-            full_poll_every: Some(self.full_poll_every.clone()),
-        }
-    }
-
-    /// How the API is reached, at another base URL if one is given.
-    fn connection(&self, base_url: Option<String>) -> Result<Connection, ConfigError> {
-        let requests_per_second = self.requests_per_second;
-        if !(0.001..=1000.0).contains(&requests_per_second) {
-            let problem = format!("{requests_per_second} is no number of requests between 0.001 and 1000");
-            return Err(ConfigError::Invalid { setting: "requests_per_second", problem });
-        }
-        let poll_timeout =
-            humantime::parse_duration(&self.poll_timeout).map_err(|error| invalid("poll_timeout", &error))?;
-        if poll_timeout.is_zero() || poll_timeout > POLL_TIMEOUT_MAX {
-            let problem = format!("{} is not between no time and 30 days", self.poll_timeout);
-            return Err(ConfigError::Invalid { setting: "poll_timeout", problem });
-        }
-        let bytes_max = self.body_max_mib.checked_mul(1 << 20).filter(|bytes| *bytes > 0);
-        let too_large = || ConfigError::Invalid {
-            setting: "body_max_mib",
-            problem: format!("{} is no size in mebibytes", self.body_max_mib),
-        };
-        let read = |path: PathBuf| std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path, source });
-        Ok(Connection {
-            base_url: base_url.as_ref().unwrap_or(&self.base_url).parse()?,
-            proxy: match self.proxy.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(|error| invalid("proxy", &error))?),
-            },
-            authorities: path(&self.ca_file).map(read).transpose()?,
-            requests_per_second,
-            body_bytes_max: bytes_max.ok_or_else(too_large)?,
-            poll_timeout,
-        })
-    }
-}
-
-/// What is wrong, without the line itself and the value found, which may be a secret.
-fn told(error: &toml::de::Error) -> String {
-    match error.message().rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
-        _ => error.message().to_owned(),
-    }
-}
-
-/// The name that was meant, if one is like it.
-fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let alike = known.into_iter().map(|known| (strsim::jaro(known, name), known)).filter(|(like, _)| *like > 0.7);
-    alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known.to_owned())
-}
-
 /// The resources of these names in their order, or all in the order of the schemas.
 fn choose(schemas: &Schemas, names: &[String]) -> Result<Vec<Resource>, ConfigError> {
     if let Some(unknown) = names.iter().find(|name| schemas.get(name).is_none()) {
@@ -754,32 +332,19 @@ fn invalid(setting: &'static str, error: &dyn std::error::Error) -> ConfigError 
     ConfigError::Invalid { setting, problem: error.to_string() }
 }
 
-/// A text without what could steer a terminal.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            plain.extend(character.escape_default());
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
-}
-
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
     use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
-    use super::*;
-    use crate::{schema::Treatment, tests::fuzz::Target};
+    use super::{file::KEYS, *};
+    use crate::{api::DEFAULT_BASE_URL, schema::Treatment, tests::fuzz::Target};
 
     const EXAMPLE: &str = include_str!("../../config/example.toml");
 
@@ -820,17 +385,6 @@ mod tests {
         assert_eq!(load(None, &[]), "from-file");
         assert_eq!(load(None, &[(LAKE, "from-environment")]), "from-environment");
         assert_eq!(load(Some("from-flag"), &[(LAKE, "from-environment")]), "from-flag");
-    }
-
-    #[test]
-    fn threads_are_counted_from_one_and_left_to_the_machine_if_not_set() {
-        let threads = |text: &str| Environment::of(&[(THREADS, text)]).threads();
-        assert_eq!(Environment::of(&[]).threads().unwrap(), None);
-        assert_eq!(threads("1").unwrap(), Some(1));
-        for text in ["0", "-1", "1025", "two", "1.5"] {
-            let message = threads(text).unwrap_err().to_string();
-            assert!(message.contains("`LUMETRADE_THREADS`") && message.contains(text), "{message}");
-        }
     }
 
     #[test]

@@ -17,7 +17,11 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use toml::{Table, Value};
 
-use super::{ConfigError, File, KEYS, nearest, secret::Source, told};
+use super::{
+    ConfigError, File,
+    file::{KEYS, nearest, told},
+    secret::Source,
+};
 use crate::schema::SOURCE_COLUMN;
 
 /// Settings that are the same for all profiles.

@@ -12,7 +12,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ConfigError, OURS, handover::MARK};
+use super::{ConfigError, environment::OURS, handover::MARK};
 use crate::redact;
 
 /// A secret is a line, and no file.
