@@ -121,8 +121,10 @@ impl Bucket {
             return;
         }
         for line in self.status() {
-            let commits = lake.commits(line["resource"].as_str().unwrap()).len();
-            assert_eq!((&line["head"], &line["objects"]), (&commits.into(), &commits.into()), "{line}");
+            let commits = lake.commits(line["resource"].as_str().unwrap());
+            // The objects of a claim are created side by side: one may be there before the one in front of it.
+            let head = commits.iter().zip(1..).take_while(|(seq, expected)| *seq == expected).count();
+            assert_eq!((&line["head"], &line["objects"]), (&head.into(), &commits.len().into()), "{line}: {commits:?}");
         }
     }
 
