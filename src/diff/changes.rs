@@ -20,7 +20,10 @@ use super::{
     unplaced::{TextAt, Unplaced, Waiting},
     window::Window,
 };
-use crate::{record::RecordSlice, schema::EventPartition};
+use crate::{
+    record::{ElementId, RecordSlice},
+    schema::EventPartition,
+};
 
 /// By how many more elements may not be found near their place than are, before all known ones are indexed by their bytes.
 const MISSES_MAX: u32 = 1024;
@@ -30,8 +33,8 @@ const MISSES_MAX: u32 = 1024;
 pub struct Sighting {
     /// Hash of the key.
     pub key: u128,
-    /// Hash of the bytes.
-    pub element: u64,
+    /// Its exact bytes.
+    pub element: ElementId,
     /// Digest by value.
     pub digest: u64,
     /// When the record last changed by its own account, in microseconds.
@@ -149,7 +152,7 @@ pub struct Diff {
     first_sights: KeyFilter,
     unplaced: Unplaced,
     /// Rejected keys with the bytes they came with.
-    rejected: HashMap<u128, u64>,
+    rejected: HashMap<u128, ElementId>,
     /// Keys of records that are listed in an older version than is known, with its digest.
     stale: HashMap<u128, u64>,
     /// Where the body is an input: the keys of which a newer input is known.
@@ -201,14 +204,23 @@ impl Diff {
         Self { input: Some(newer), ..self }
     }
 
+    /// What the body lists next if it goes on as the last one did.
+    ///
+    /// # Errors
+    ///
+    /// If the known records cannot be read.
+    pub fn expected(&mut self) -> io::Result<ElementId> {
+        Ok(self.window.expected()?.map_or(ElementId::UNKNOWN, |(_, record)| record.element))
+    }
+
     /// Whether these bytes are those of a known record that the body has not listed yet. If so the record is unchanged and
     /// done with.
     ///
     /// # Errors
     ///
     /// If the known records cannot be read.
-    pub fn recognize(&mut self, element: u64) -> io::Result<bool> {
-        if element == 0 || self.known.count() == 0 {
+    pub fn recognize(&mut self, element: ElementId) -> io::Result<bool> {
+        if element == ElementId::UNKNOWN || self.known.count() == 0 {
             return Ok(false);
         }
         let listed = &self.listed;
@@ -527,7 +539,11 @@ impl Conclusion {
         let removals = self.removals;
         let settled = move |record: KnownRecord| {
             let goes = removals && !record.removed && !record.unlisted;
-            KnownRecord { removed: record.removed || goes, element: if goes { 0 } else { record.element }, ..record }
+            KnownRecord {
+                removed: record.removed || goes,
+                element: if goes { ElementId::UNKNOWN } else { record.element },
+                ..record
+            }
         };
         let others = unlisted(&self.known, &self.listed).map(move |record| record.map(settled));
         Ok(self.order.listed()?.chain(others))
@@ -543,12 +559,17 @@ mod tests {
     use super::*;
     use crate::diff::KnownMap;
 
+    /// Different bytes for different numbers.
+    fn bytes(number: u64) -> ElementId {
+        ElementId { hash: number, bytes: 4 }
+    }
+
     const NEW: Filed = Filed { partition: EventPartition(9), first_seen_at: 90, was_open: false };
 
     fn record(key: u128, value: u64) -> KnownRecord {
         KnownRecord {
             key,
-            element: value * 10,
+            element: bytes(value * 10),
             digest: value,
             first_seen_at: 1,
             last_change: None,
@@ -560,16 +581,16 @@ mod tests {
     }
 
     fn sighting(key: u128, value: u64) -> Sighting {
-        Sighting { key, element: value * 10, digest: value, last_change: None, open: false }
+        Sighting { key, element: bytes(value * 10), digest: value, last_change: None, open: false }
     }
 
     /// A slice of these bytes; its text and place are for messages only.
     fn slice(element: u64) -> RecordSlice<'static> {
-        RecordSlice { text: b"text", element, offset: 7 }
+        RecordSlice { text: b"text", element: bytes(element), offset: 7 }
     }
 
     fn classify(diff: &mut Diff, sighting: Sighting) -> Verdict {
-        diff.classify(sighting, slice(sighting.element), || NEW).unwrap()
+        diff.classify(sighting, slice(sighting.element.hash), || NEW).unwrap()
     }
 
     fn is_conflict<T>(result: Result<T, DiffError>) -> bool {
@@ -600,7 +621,7 @@ mod tests {
     fn poll(known: Known, body: &[(u128, u64)]) -> Result<Conclusion, DiffError> {
         let mut diff = diff(known);
         for &(key, value) in body {
-            if !diff.recognize(value * 10)? {
+            if !diff.recognize(bytes(value * 10))? {
                 diff.classify(sighting(key, value), slice(value * 10), || NEW)?;
             }
         }
@@ -611,11 +632,11 @@ mod tests {
     #[test]
     fn each_record_gets_its_verdict() {
         let mut diff = diff(known(&[(1, 101), (2, 102), (3, 103)]));
-        assert!(diff.recognize(1010).unwrap());
-        assert!(!diff.recognize(2020).unwrap());
+        assert!(diff.recognize(bytes(1010)).unwrap());
+        assert!(!diff.recognize(bytes(2020)).unwrap());
         let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
         assert_eq!(classify(&mut diff, sighting(2, 202)), Verdict::Changed(filed));
-        let reformatted = Sighting { element: 7, ..sighting(3, 103) };
+        let reformatted = Sighting { element: bytes(7), ..sighting(3, 103) };
         assert_eq!(classify(&mut diff, reformatted), Verdict::Unchanged);
         assert_eq!(classify(&mut diff, sighting(4, 104)), Verdict::Waits);
         assert_eq!(classify(&mut diff, sighting(4, 104)), Verdict::Waits);
@@ -635,7 +656,7 @@ mod tests {
         let mut diff = diff(Known::default());
         let values = shuffled(1000);
         for (key, value) in &values {
-            assert!(!diff.recognize(10).unwrap());
+            assert!(!diff.recognize(bytes(10)).unwrap());
             assert_eq!(classify(&mut diff, sighting(*key, *value)), Verdict::Added(NEW));
         }
         let (key, value) = values[7];
@@ -667,7 +688,7 @@ mod tests {
         let gone = known_after(poll(known(&[(1, 101), (2, 102)]), &[(2, 102)]).unwrap());
         assert_eq!((gone.present(), gone.count()), (1, 2));
         let mut diff = diff(gone);
-        assert!(diff.recognize(1020).unwrap());
+        assert!(diff.recognize(bytes(1020)).unwrap());
         let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
         assert_eq!(classify(&mut diff, sighting(1, 101)), Verdict::Added(filed));
     }
@@ -676,14 +697,14 @@ mod tests {
     fn a_rejected_record_has_not_gone() {
         let mut diff = diff(known(&[(1, 101), (2, 102)]));
         diff.reject(Some(1), slice(5)).unwrap();
-        assert!(diff.recognize(1020).unwrap());
+        assert!(diff.recognize(bytes(1020)).unwrap());
         diff.reject(Some(2), slice(6)).unwrap();
         assert!(is_conflict(diff.place()), "the body has listed it");
 
         let mut diff = self::diff(known(&[(1, 101), (2, 102)]));
         diff.reject(Some(1), slice(5)).unwrap();
         diff.reject(Some(8), slice(8)).unwrap();
-        assert!(diff.recognize(1020).unwrap());
+        assert!(diff.recognize(bytes(1020)).unwrap());
         assert!(is_conflict(diff.classify(sighting(8, 1), slice(10), || NEW)));
         assert!(diff.place().unwrap().is_empty());
         let conclusion = diff.conclude().unwrap();
@@ -698,7 +719,7 @@ mod tests {
         let mut diff = diff(known(&values));
         assert_eq!(classify(&mut diff, sighting(600, 700)), Verdict::Waits, "its place is far");
         for (_, value) in &values[..599] {
-            assert!(diff.recognize(value * 10).unwrap());
+            assert!(diff.recognize(bytes(value * 10)).unwrap());
         }
         assert!(is_conflict(diff.reject(Some(600), slice(5))), "though its place is near by then");
     }
@@ -752,7 +773,7 @@ mod tests {
             let mut diff = diff(known());
             let take = |diff: &mut Diff, sighting: Sighting| -> Result<(), DiffError> {
                 if !diff.recognize(sighting.element)? {
-                    diff.classify(sighting, slice(sighting.element), || NEW)?;
+                    diff.classify(sighting, slice(sighting.element.hash), || NEW)?;
                 }
                 Ok(())
             };
@@ -781,14 +802,14 @@ mod tests {
 
     /// What an input has told of, and the API has not.
     fn unlisted(key: u128, value: u64) -> KnownRecord {
-        KnownRecord { element: 0, unlisted: true, ..record(key, value) }
+        KnownRecord { element: ElementId::UNKNOWN, unlisted: true, ..record(key, value) }
     }
 
     #[test]
     fn what_only_an_input_has_told_of_is_not_missing_and_is_the_apis_once_that_lists_it() {
         let mut diff = diff(known_of([record(1, 101), unlisted(2, 102), unlisted(3, 103)]));
-        assert!(diff.recognize(1010).unwrap());
-        assert!(!diff.recognize(1030).unwrap(), "what the API has not listed has no bytes of its own");
+        assert!(diff.recognize(bytes(1010)).unwrap());
+        assert!(!diff.recognize(bytes(1030)).unwrap(), "what the API has not listed has no bytes of its own");
         let verdict = classify(&mut diff, sighting(3, 103));
         assert!(matches!(verdict, Verdict::Listed(_)), "{verdict:?}");
         let mut conclusion = diff.conclude().unwrap();
@@ -802,7 +823,7 @@ mod tests {
 
         // From here on it can go.
         let mut diff = self::diff(after);
-        assert!(diff.recognize(1010).unwrap());
+        assert!(diff.recognize(bytes(1010)).unwrap());
         assert_eq!(diff.conclude().unwrap().missing.iter().map(|record| record.key).collect::<Vec<_>>(), [3]);
     }
 
@@ -885,7 +906,7 @@ mod tests {
             let mut again = diff(known_after(conclusion));
             let mut once = std::collections::HashSet::new();
             for (key, value) in listed {
-                prop_assert!(!once.insert(key) || again.recognize(value * 10).unwrap());
+                prop_assert!(!once.insert(key) || again.recognize(bytes(value * 10)).unwrap());
             }
             let tally = again.conclude().unwrap().tally;
             prop_assert_eq!(tally.added + tally.changed + tally.removed, 0);

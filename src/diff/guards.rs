@@ -123,14 +123,18 @@ mod tests {
     use super::*;
     use crate::{
         diff::{Diff, KnownMap, KnownRecord},
-        record::RecordSlice,
+        record::{ElementId, RecordSlice},
     };
+
+    fn bytes(number: u64) -> ElementId {
+        ElementId { hash: number, bytes: 4 }
+    }
 
     /// A poll that lists `listed` of `known` records and `rejected` others.
     fn poll(known: u64, listed: u64, rejected: u64) -> Conclusion {
         let record = |n: u64| KnownRecord {
             key: u128::from(n),
-            element: n + 1,
+            element: bytes(n + 1),
             digest: n,
             first_seen_at: 0,
             last_change: None,
@@ -142,9 +146,9 @@ mod tests {
         let mut records = KnownMap::default();
         (0..known).map(record).for_each(|record| _ = records.push(record));
         let mut diff = Diff::new(records.into_known(&temp_dir()).unwrap(), &temp_dir());
-        assert!((0..listed).all(|n| diff.recognize(n + 1).unwrap()));
+        assert!((0..listed).all(|n| diff.recognize(bytes(n + 1)).unwrap()));
         for n in 0..rejected {
-            let slice = RecordSlice { text: b"text", element: n, offset: 0 };
+            let slice = RecordSlice { text: b"text", element: bytes(n), offset: 0 };
             diff.reject(Some(u128::from(known + n)), slice).unwrap();
         }
         diff.place().unwrap();

@@ -7,6 +7,7 @@ use std::{cell::RefCell, io};
 use hashbrown::HashTable;
 
 use super::{KnownRecord, known::Known, positions::Positions};
+use crate::record::ElementId;
 
 #[derive(Debug)]
 pub(super) struct ElementIndex {
@@ -22,17 +23,17 @@ impl ElementIndex {
         let never = |_: &u32| 0;
         for (position, record) in (0..).zip(known.records()) {
             let record = record?;
-            if !record.removed && record.element != 0 && !listed.contains(position) {
-                table.insert_unique(record.element, position as u32, never);
+            if !record.removed && record.element != ElementId::UNKNOWN && !listed.contains(position) {
+                table.insert_unique(record.element.hash, position as u32, never);
             }
         }
         Ok(Self { known: known.clone(), table })
     }
 
     /// A record of these bytes that the body has not listed, and its position.
-    pub(super) fn find(&self, element: u64, listed: &Positions) -> io::Result<Option<(u64, KnownRecord)>> {
+    pub(super) fn find(&self, element: ElementId, listed: &Positions) -> io::Result<Option<(u64, KnownRecord)>> {
         let found = RefCell::new(Ok(None));
-        self.table.find(element, |&position| {
+        self.table.find(element.hash, |&position| {
             let position = u64::from(position);
             if listed.contains(position) {
                 return false;

@@ -5,15 +5,15 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
-use crate::schema::EventPartition;
+use crate::{record::ElementId, schema::EventPartition};
 
 /// What is known of a record. Nothing of its content: hashes, and what is frozen at first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownRecord {
     /// Hash of the key.
     pub key: u128,
-    /// Hash of the exact bytes that were last seen; 0 where they are not known.
-    pub element: u64,
+    /// The exact bytes that were last seen, where they are known.
+    pub element: ElementId,
     /// Digest of the row by value.
     pub digest: u64,
     /// When it was first observed, in microseconds. Never changes.
@@ -31,7 +31,7 @@ pub struct KnownRecord {
 }
 
 /// Bytes of a record in a file.
-pub const KNOWN_RECORD_BYTES: usize = 16 + 8 + 8 + 8 + 8 + 4 + 1;
+pub const KNOWN_RECORD_BYTES: usize = 16 + 8 + 8 + 8 + 8 + 4 + 4 + 1;
 /// Records read at a time.
 const READ_RECORDS: usize = 1024;
 
@@ -49,12 +49,13 @@ impl KnownRecord {
         let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
         let mut bytes = [0; KNOWN_RECORD_BYTES];
         bytes[..16].copy_from_slice(&self.key.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.element.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.element.hash.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.digest.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first_seen_at.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.last_change.unwrap_or(NEVER).to_le_bytes());
         bytes[48..52].copy_from_slice(&self.partition.0.to_le_bytes());
-        bytes[52] = flags;
+        bytes[52..56].copy_from_slice(&self.element.bytes.to_le_bytes());
+        bytes[56] = flags;
         bytes
     }
 
@@ -62,14 +63,15 @@ impl KnownRecord {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KNOWN_RECORD_BYTES]) -> Self {
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
-        let (last_change, flags) = (number(40) as i64, bytes[52]);
+        let short = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let (last_change, flags) = (number(40) as i64, bytes[56]);
         Self {
             key: u128::from(number(0)) | u128::from(number(8)) << 64,
-            element: number(16),
+            element: ElementId { hash: number(16), bytes: short(52) },
             digest: number(24),
             first_seen_at: number(32) as i64,
             last_change: (last_change != NEVER).then_some(last_change),
-            partition: EventPartition(i32::from_le_bytes(std::array::from_fn(|byte| bytes[48 + byte]))),
+            partition: EventPartition(short(48) as i32),
             open: flags & OPEN != 0,
             removed: flags & REMOVED != 0,
             unlisted: flags & UNLISTED != 0,

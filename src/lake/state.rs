@@ -5,7 +5,7 @@
 //! cache knows: the next poll then compares by value.
 //!
 //! ```text
-//! header as one line of JSON │ 53 bytes a record, little-endian │ XXH3-128 of all before it
+//! header as one line of JSON │ 57 bytes a record, little-endian │ XXH3-128 of all before it
 //! ```
 
 use std::{
@@ -29,6 +29,7 @@ use super::{
 use crate::{
     decode::{Decoder, Operation, Row, Stamp, key_hash},
     diff::{Census, KNOWN_RECORD_BYTES, Known, KnownMap, KnownRecord},
+    record::ElementId,
     schema::{EventPartition, Resource},
 };
 
@@ -300,7 +301,7 @@ pub(super) fn known_record(
     let unlisted = input_time(stamp.poll_id).is_some();
     Some(KnownRecord {
         key: key_hash(lake.seed, row.key(resource)?),
-        element: 0,
+        element: ElementId::UNKNOWN,
         digest: row.digest(resource, lake.seed),
         first_seen_at: stamp.first_seen_at,
         last_change: row.last_change(resource),

@@ -1,14 +1,18 @@
 //! Cuts a JSON array into its elements as the chunks arrive.
 //!
 //! In: the chunks of one body, of any size. Out: each top-level element, in order, as a slice of exact text, held in
-//! memory alone. Only strings, escapes and brackets are looked at: an element ends where its own brackets have closed.
+//! memory alone. Only strings, escapes and brackets are looked at: an element ends where its own brackets have closed. Not even
+//! these are where the bytes that are expected next stand: those end where they did before.
 
 use std::fmt;
 
 use thiserror::Error;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+use xxhash_rust::xxh3::Xxh3;
 
-use super::scan::ElementScan;
+use super::{
+    element::{ElementHasher, ElementId},
+    scan::ElementScan,
+};
 
 /// The largest record taken, in bytes. A record of the API is a few hundred; a text without end must not fill memory.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -18,8 +22,8 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 pub struct RecordSlice<'a> {
     /// The bytes as received. Not yet known to be UTF-8 or JSON.
     pub text: &'a [u8],
-    /// Seeded XXH3 of the text: equal for equal bytes.
-    pub element: u64,
+    /// What it is known by.
+    pub element: ElementId,
     /// Offset of the first byte in the body.
     pub offset: u64,
 }
@@ -96,9 +100,44 @@ enum Place {
     AfterArray,
 }
 
+/// Takes the elements of a body.
+pub trait Elements {
+    /// Why it takes no more.
+    type Error: From<MalformedBody>;
+
+    /// The object that probably comes next, by its bytes. Where it does, its end is not looked for.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be found out.
+    fn expected(&mut self) -> Result<ElementId, Self::Error>;
+
+    /// Takes the next element.
+    ///
+    /// # Errors
+    ///
+    /// If it is not to be taken.
+    fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), Self::Error>;
+}
+
+/// Calls a function with each element, and expects none.
+struct Each<F>(F);
+
+impl<E: From<MalformedBody>, F: FnMut(RecordSlice<'_>) -> Result<(), E>> Elements for Each<F> {
+    type Error = E;
+
+    fn expected(&mut self) -> Result<ElementId, E> {
+        Ok(ElementId::UNKNOWN)
+    }
+
+    fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), E> {
+        self.0(slice)
+    }
+}
+
 /// The cutter. Feed it every chunk with [`push`](Self::push), then ask it with [`finish`](Self::finish) whether that was all.
 pub struct Splitter {
-    seed: u64,
+    hasher: ElementHasher,
     place: Place,
     scan: ElementScan,
     /// The part of the current element that came in earlier chunks.
@@ -114,7 +153,7 @@ impl Splitter {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
-            seed,
+            hasher: ElementHasher::new(seed),
             place: Place::BeforeArray,
             scan: ElementScan::default(),
             carried: Vec::new(),
@@ -132,13 +171,22 @@ impl Splitter {
     pub fn push<E: From<MalformedBody>>(
         &mut self,
         chunk: &[u8],
-        mut each: impl FnMut(RecordSlice<'_>) -> Result<(), E>,
+        each: impl FnMut(RecordSlice<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.push_to(chunk, &mut Each(each))
+    }
+
+    /// Takes the next chunk and gives on every element that ends in it.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedBody`] as soon as the bytes cannot be part of one array, and whatever `elements` fails with.
+    pub fn push_to<E: Elements>(&mut self, chunk: &[u8], elements: &mut E) -> Result<(), E::Error> {
         self.hash.update(chunk);
         let mut at = 0;
         while at < chunk.len() {
             if self.place == Place::Element {
-                at = self.element(chunk, at, &mut each)?;
+                at = self.element(chunk, at, elements)?;
             } else {
                 at = self.between(chunk, at)?;
             }
@@ -187,12 +235,15 @@ impl Splitter {
     }
 
     /// Takes bytes of the current element, and hands it on if it ends in this chunk.
-    fn element<E: From<MalformedBody>>(
-        &mut self,
-        chunk: &[u8],
-        start: usize,
-        each: &mut impl FnMut(RecordSlice<'_>) -> Result<(), E>,
-    ) -> Result<usize, E> {
+    fn element<E: Elements>(&mut self, chunk: &[u8], start: usize, elements: &mut E) -> Result<usize, E::Error> {
+        if self.carried.is_empty() {
+            let element = elements.expected()?;
+            if let Some(text) = self.expected_at(&chunk[start..], element) {
+                self.ended();
+                elements.take(RecordSlice { text, element, offset: self.received + start as u64 })?;
+                return Ok(start + text.len());
+            }
+        }
         let scanned = self.scan.advance(&chunk[start..]);
         let part = &chunk[start..start + scanned.taken];
         let offset = self.received + start as u64 - self.carried.len() as u64;
@@ -203,22 +254,35 @@ impl Splitter {
             self.carried.extend_from_slice(part);
             return Ok(chunk.len());
         }
-        self.place = Place::CommaOrEnd;
-        self.records += 1;
+        self.ended();
         if self.carried.is_empty() {
-            each(self.slice(part, offset))?;
+            elements.take(self.slice(part, offset))?;
         } else {
             let mut whole = std::mem::take(&mut self.carried);
             whole.extend_from_slice(part);
-            each(self.slice(&whole, offset))?;
+            elements.take(self.slice(&whole, offset))?;
             whole.clear();
             self.carried = whole;
         }
         Ok(start + scanned.taken)
     }
 
+    fn ended(&mut self) {
+        self.place = Place::CommaOrEnd;
+        self.records += 1;
+    }
+
+    /// The text that these bytes begin with, if it is that of this element: an object, so that it ends where it did.
+    fn expected_at<'c>(&self, bytes: &'c [u8], element: ElementId) -> Option<&'c [u8]> {
+        let (text, behind) = bytes.split_at_checked(element.bytes as usize)?;
+        // Two bytes mostly tell when it is another.
+        let may_be =
+            text.last() == Some(&b'}') && matches!(behind, [] | [b',' | b']' | b' ' | b'\t' | b'\n' | b'\r', ..]);
+        (may_be && self.hasher.identify(text) == element).then_some(text)
+    }
+
     fn slice<'a>(&self, text: &'a [u8], offset: u64) -> RecordSlice<'a> {
-        RecordSlice { text, element: xxh3_64_with_seed(text, self.seed), offset }
+        RecordSlice { text, element: self.hasher.identify(text), offset }
     }
 
     fn unexpected(&self, place: Place, byte: u8, at: usize) -> MalformedBody {
@@ -339,7 +403,7 @@ mod tests {
                 splitter.push(chunk, |slice| {
                     let start = slice.offset as usize;
                     assert_eq!(slice.text, &body[start..start + slice.text.len()]);
-                    assert_eq!(slice.element, xxh3_64_with_seed(slice.text, 1));
+                    assert_eq!(slice.element, ElementHasher::new(1).identify(slice.text));
                     is_text &= std::str::from_utf8(slice.text).is_ok();
                     slices.push(String::from_utf8_lossy(slice.text).into_owned());
                     Ok::<(), MalformedBody>(())
@@ -364,7 +428,45 @@ mod tests {
         });
     }
 
+    /// Expects these, one after the other, whatever comes.
+    struct Expecting {
+        expected: Vec<ElementId>,
+        taken: Vec<(String, ElementId, u64)>,
+    }
+
+    impl Elements for Expecting {
+        type Error = MalformedBody;
+
+        fn expected(&mut self) -> Result<ElementId, MalformedBody> {
+            Ok(self.expected.get(self.taken.len()).copied().unwrap_or_default())
+        }
+
+        fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), MalformedBody> {
+            self.taken.push((String::from_utf8_lossy(slice.text).into_owned(), slice.element, slice.offset));
+            Ok(())
+        }
+    }
+
     proptest! {
+        /// Objects that begin alike, with what may stand between and behind them, right or wrong.
+        #[test]
+        fn what_is_expected_changes_nothing_but_the_time(
+            body in r#"(\{("a":\{\})?\}|1|,|,|,| |\]|x){0,12}"#,
+            expected in prop::collection::vec(prop::sample::select(vec!["{}", r#"{"a":{}}"#, ""]), 0..12),
+            size in 1_usize..40,
+        ) {
+            let body = format!("[{body}]");
+            let hasher = ElementHasher::new(1);
+            let identify = |text: &str| if text.is_empty() { ElementId::UNKNOWN } else { hasher.identify(text.as_bytes()) };
+            let [with, without] = [expected.into_iter().map(identify).collect(), Vec::new()].map(|expected| {
+                let mut splitter = Splitter::new(1);
+                let mut elements = Expecting { expected, taken: Vec::new() };
+                let pushed = body.as_bytes().chunks(size).try_for_each(|chunk| splitter.push_to(chunk, &mut elements));
+                (pushed.and_then(|()| splitter.finish()), elements.taken)
+            });
+            prop_assert_eq!(with, without);
+        }
+
         #[test]
         fn the_cut_does_not_depend_on_the_chunks(
             elements in prop::collection::vec(r#"\{"[a-z"\\\\]{0,1}x":"([a-z,\[\]\{\} é]|\\\\|\\")*"\}"#, 0..6),

@@ -13,7 +13,7 @@ use crate::{
     diff::{Census, Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
     error::Error,
     lake::{LakeError, Quarantined},
-    record::{Body, MalformedBody, RecordSlice, Splitter},
+    record::{Body, ElementId, Elements, MalformedBody, RecordSlice, Splitter},
     schema::Resource,
 };
 
@@ -90,7 +90,7 @@ impl<'r, S: Sink> Observation<'r, S> {
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let room = BEGINNING_BYTES - self.beginning.len();
         self.beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        let pushed = self.splitter.push(chunk, |slice| self.reader.take(slice));
+        let pushed = self.splitter.push_to(chunk, &mut self.reader);
         pushed.map_err(|error| self.explain(error))
     }
 
@@ -124,7 +124,7 @@ impl<'r, S: Sink> Observation<'r, S> {
     pub(super) fn push_single(&mut self, text: &[u8]) -> Result<(), Error> {
         let mut splitter = Splitter::new(self.reader.seed.0);
         for part in [b"[", text, b"]"] {
-            splitter.push(part, |slice| self.reader.take(slice))?;
+            splitter.push_to(part, &mut self.reader)?;
         }
         Ok(splitter.finish().map(drop)?)
     }
@@ -171,7 +171,13 @@ impl<S> Observed<S> {
     }
 }
 
-impl<S: Sink> RecordReader<'_, S> {
+impl<S: Sink> Elements for RecordReader<'_, S> {
+    type Error = Error;
+
+    fn expected(&mut self) -> Result<ElementId, Error> {
+        Ok(self.diff.expected().map_err(|error| LakeError::spool(&error))?)
+    }
+
     fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), Error> {
         if self.diff.recognize(slice.element).map_err(|error| LakeError::spool(&error))? {
             return Ok(());
@@ -183,7 +189,9 @@ impl<S: Sink> RecordReader<'_, S> {
         }
         if self.diff.is_full() { self.place() } else { Ok(()) }
     }
+}
 
+impl<S: Sink> RecordReader<'_, S> {
     fn decoded(&mut self, row: &Row<'_>, slice: RecordSlice<'_>) -> Result<(), Error> {
         let key = row.key(self.resource).ok_or_else(|| Error::Bug("a decoded record has no key".to_owned()))?;
         let event_time = row.event_time(self.resource);

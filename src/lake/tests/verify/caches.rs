@@ -255,7 +255,7 @@ async fn a_state_cache_that_is_whole_and_wrong_is_found() {
     let bends: [(&str, usize, Bend); 10] = [
         ("nothing", 0, |_| ()),
         ("other bytes last seen, and another order", 0, |records| {
-            records[0].element = 77;
+            records[0].element.hash ^= 77;
             records.reverse();
         }),
         ("another value", 1, |records| records[0].digest ^= 1),

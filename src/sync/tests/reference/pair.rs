@@ -12,7 +12,7 @@ use crate::{
     diff::{Conclusion, Known, KnownRecord},
     error::Error,
     lake::{self, Drafts, Head, Identity, Lake, PollFacts, RowCounts, SealedDiff, Store},
-    record::Body,
+    record::{Body, ElementId},
     schema::{Granularity, Resource, Schemas},
     sync::{
         ambient::PollStart,
@@ -145,7 +145,7 @@ impl<'g> Pair<'g> {
         conclusion.settle_removals();
         let known = conclusion.known_in_order().and_then(|records| records.collect::<io::Result<Vec<_>>>());
         let mut known = known.map_err(|error| error.to_string())?;
-        let found: Vec<_> = known.iter().map(|record| KnownRecord { element: 0, ..*record }).collect();
+        let found: Vec<_> = known.iter().map(|record| KnownRecord { element: ElementId::UNKNOWN, ..*record }).collect();
         if findings.repeated == 0 {
             agree("known, in order", &found, &after)?;
         } else {
@@ -156,11 +156,13 @@ impl<'g> Pair<'g> {
         if habits.takes_inputs {
             for records in [&mut self.known, &mut known] {
                 let records = records.iter_mut().filter(|record| record.key % 3 == 0 && !record.removed);
-                records.for_each(|record| (record.unlisted, record.open, record.element) = (true, false, 0));
+                records.for_each(|record| {
+                    (record.unlisted, record.open, record.element) = (true, false, ElementId::UNKNOWN)
+                });
             }
         }
         if habits.forgets {
-            known.iter_mut().for_each(|record| record.element = 0);
+            known.iter_mut().for_each(|record| record.element = ElementId::UNKNOWN);
         }
         self.save(known)
     }

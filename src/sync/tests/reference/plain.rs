@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::{
     decode::{Decoder, Refusal, Rejection, Row, Seed, Zone, key_hash},
     diff::KnownRecord,
+    record::ElementId,
     schema::{EventPartition, Granularity, Resource},
     tests::json::depth,
 };
@@ -160,7 +161,7 @@ impl Reading<'_> {
             Some(before) => KnownRecord { digest, last_change, open, removed: false, unlisted: false, ..*before },
             None => KnownRecord {
                 key,
-                element: 0,
+                element: ElementId::UNKNOWN,
                 digest,
                 first_seen_at: observed_at,
                 last_change,
