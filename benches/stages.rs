@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use lumetrade_export::{
     decode::{Columns, Decoder, Operation, Seed, Stamp, Zone},
-    record::{MalformedBody, Splitter},
+    record::{ElementId, Elements, MalformedBody, RecordSlice, Splitter},
     sandbox,
     schema::{Resource, Schemas},
 };
@@ -40,6 +40,22 @@ fn elements(chunks: &[Vec<u8>]) -> Vec<Vec<u8>> {
     elements
 }
 
+/// Expects these, as a quiet poll does.
+struct Expecting<'e>(std::slice::Iter<'e, ElementId>);
+
+impl Elements for Expecting<'_> {
+    type Error = MalformedBody;
+
+    fn expected(&mut self) -> Result<ElementId, MalformedBody> {
+        Ok(self.0.next().copied().unwrap_or_default())
+    }
+
+    fn take(&mut self, slice: RecordSlice<'_>) -> Result<(), MalformedBody> {
+        black_box(slice);
+        Ok(())
+    }
+}
+
 fn group<'c>(criterion: &'c mut Criterion, name: &str, bytes: usize) -> BenchmarkGroup<'c, WallTime> {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Bytes(bytes as u64));
@@ -60,6 +76,22 @@ fn receiving(criterion: &mut Criterion) {
                 });
                 pushed.unwrap();
             }
+            splitter.finish().unwrap()
+        });
+    });
+    let mut known = Vec::new();
+    let mut splitter = Splitter::new(SEED.0);
+    for chunk in &chunks {
+        let pushed: Result<(), MalformedBody> = splitter.push(chunk, |slice| {
+            known.push(slice.element);
+            Ok(())
+        });
+        pushed.unwrap();
+    }
+    group(criterion, "split as expected", bytes).bench_function("trades", |bencher| {
+        bencher.iter(|| {
+            let (mut splitter, mut expecting) = (Splitter::new(SEED.0), Expecting(known.iter()));
+            chunks.iter().try_for_each(|chunk| splitter.push_to(chunk, &mut expecting)).unwrap();
             splitter.finish().unwrap()
         });
     });
