@@ -98,6 +98,22 @@ pub enum Error {
         /// What there is to be done.
         plan: String,
     },
+    /// There is nothing to replay, or no place for it.
+    #[error("{location}: {problem}")]
+    Replay {
+        /// The archive's lake, or the one that is to be made.
+        location: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A run is in the middle of its commits, or was cut off there.
+    #[error(
+        "{resource}: a run is committing, or was cut off while it did, so that it is not certain what is in the lake"
+    )]
+    Unsettled {
+        /// The resource.
+        resource: String,
+    },
     /// The books cannot be reckoned.
     #[error("there are no books without {resource}: {problem}")]
     NoBooks {
@@ -233,14 +249,14 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Config(_) | Error::DemoLake { .. } | Error::NoBooks { .. } => Kind::Settings,
+            Error::Config(_) | Error::DemoLake { .. } | Error::NoBooks { .. } | Error::Replay { .. } => Kind::Settings,
             Error::OfProfile { problem, .. } => problem.kind(),
             Error::Api(error) => api_kind(error),
             Error::Lake(error) => lake_kind(error),
             Error::Malformed(_) | Error::MalformedRecord { .. } | Error::Paginated { .. } => Kind::Data,
             Error::Duplicate { .. } | Error::Single { .. } => Kind::Data,
             Error::Guard(_) | Error::Unfit { .. } | Error::Input { .. } | Error::StalePlan { .. } => Kind::Data,
-            Error::Outrun { .. } => Kind::Outrun,
+            Error::Outrun { .. } | Error::Unsettled { .. } => Kind::Outrun,
             Error::Sandbox(_) | Error::Output(_) | Error::Start(_) => Kind::Store,
             Error::Bug(_) => Kind::Bug,
         }
@@ -279,6 +295,7 @@ impl Error {
                 Some("the API's answer or the lake has changed since; look at it again with --dry-run")
             }
             Error::OfProfile { problem, .. } => problem.hint(),
+            Error::Unsettled { .. } => Some("try again in a moment; if it stays so, a sync settles it"),
             Error::DemoLake { .. } => Some("name a new folder, or none"),
             _ => None,
         }

@@ -17,7 +17,8 @@ use crate::{
     api::{Answer, ApiError, BodyStream, ListRequest, Source},
     config::{Config, Polling},
     error::Error,
-    lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Store},
+    figure,
+    lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Projection, Store, Twins},
     schema::Resource,
     sync::{self, Ambient, ByResource, Failure, Figures, OfResource},
 };
@@ -52,16 +53,31 @@ pub struct Replayed {
 ///
 /// If a lake cannot be opened. What else fails is in the report.
 pub async fn run(config: &Config, from: &str, ambient: &Ambient) -> Result<Report, Error> {
-    let source = Store::open(from, &config.s3, false)?;
+    let source = Store::open(from, &config.s3, false).map_err(|error| match error {
+        LakeError::Missing { location } => Error::Replay { location, problem: "it is not there".to_owned() },
+        error => error.into(),
+    })?;
     source.refuse_links().await?;
+    let mut archives = Vec::new();
+    for resource in &config.resources {
+        archives.push(Archive::new(&source, resource, &config.spool).polls().await);
+    }
+    if archives.iter().all(|polls| polls.as_ref().is_ok_and(Vec::is_empty)) {
+        let problem = "there is no archive of a poll; `raw_archive = true` has syncs keep one".to_owned();
+        return Err(Error::Replay { location: from.to_owned(), problem });
+    }
     let store = Store::open(&config.lake, &config.s3, true)?;
     store.refuse_links().await?;
     let lake = Lake::open_or_create(store, ambient.identity(config.granularity)).await?;
     let mut resources = Vec::new();
-    for resource in &config.resources {
+    for (resource, polls) in config.resources.iter().zip(archives) {
         let mut figures = Replayed::default();
-        let ended = Replay { config, source: &source, lake: &lake, resource }.run(&mut figures).await;
-        let state = "what was replayed is in the lake; another replay goes on there";
+        let replay = Replay { config, source: &source, lake: &lake, resource };
+        let ended = async { replay.run(polls?, &mut figures).await }.await;
+        let state = match figures.replayed {
+            0 => "nothing was replayed",
+            _ => "what was replayed is in the lake; another replay goes on there",
+        };
         let failure = ended.unwrap_or_else(|error| Some(Failure::of(&error, state.to_owned())));
         resources.push(OfResource { resource: resource.name.clone(), figures, failure });
     }
@@ -78,9 +94,8 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// What was replayed, as far as it went. A sync that failed says so itself.
-    async fn run(&self, replayed: &mut Replayed) -> Result<Option<Failure>, Error> {
+    async fn run(&self, polls: Vec<ArchivedPoll>, replayed: &mut Replayed) -> Result<Option<Failure>, Error> {
         let archive = Archive::new(self.source, self.resource, &self.config.spool);
-        let polls = archive.polls().await?;
         replayed.polls = polls.len() as u64;
         replayed.refused = polls.iter().filter(|poll| poll.refused.is_some()).count() as u64;
         let head = self.head(&polls).await?;
@@ -98,18 +113,39 @@ impl Replay<'_> {
                 return Ok(resource.failure);
             }
         }
+        if replayed.replayed == 0 && head.seq > 0 {
+            // The one before may have been killed behind its last commit.
+            let log = Log::new(self.lake, self.resource);
+            Projection::new(self.lake, self.resource, &self.config.spool)
+                .advance(&log, &head, &Twins::default())
+                .await?;
+        }
         Ok(None)
     }
 
-    /// The last commit, which must be of one of these polls.
+    /// The last commit, which must be of one of these polls. So must none of them be from before the first.
     async fn head(&self, polls: &[ArchivedPoll]) -> Result<Head, Error> {
-        let head = Log::new(self.lake, self.resource).head().await?;
-        match &head.cursor {
-            Some(cursor) if !polls.iter().any(|poll| is_of(cursor, poll)) => {
-                let problem = format!("{} has commits of polls that are not in the archive", self.resource.name);
-                Err(LakeError::Location { location: self.lake.location(), problem }.into())
+        let log = Log::new(self.lake, self.resource);
+        let head = log.head().await?;
+        let Some(last) = &head.cursor else { return Ok(head) };
+        let refuse = |problem: String| {
+            let problem = format!("{} {problem}", self.resource.name);
+            Err(Error::Replay { location: self.lake.location(), problem })
+        };
+        if !polls.iter().any(|poll| is_of(last, poll)) {
+            return refuse("has commits of polls that are not in the archive".to_owned());
+        }
+        let first = log.first().await?;
+        let begins = |poll: &ArchivedPoll| first.as_ref().is_some_and(|first| is_of(first, poll));
+        let taken = || polls.iter().filter(|poll| poll.refused.is_none());
+        match taken().position(begins) {
+            None | Some(0) => Ok(head),
+            Some(before) => {
+                let polls = figure::plural(before as u64, "poll", "polls");
+                refuse(format!(
+                    "begins with a later poll than the archive: {polls} of it can only come to another lake"
+                ))
             }
-            _ => Ok(head),
         }
     }
 
@@ -126,8 +162,8 @@ impl Replay<'_> {
         config.polling = [(resource.name.clone(), polling)].into();
         config.resources = vec![resource];
         config.limits.accept_removals = poll.accept_removals;
-        // What was taken is taken again.
-        (config.limits.quarantine_share_max, config.limits.quarantine_min) = (1.0, u64::MAX);
+        // What was taken is taken again, be it that something else has come or gone since.
+        config.limits.believed = true;
         config.raw_archive = false;
         let since = poll
             .since
@@ -177,10 +213,8 @@ impl Source for Archived<'_> {
     }
 
     async fn single(&self, _: &Resource, key: &str) -> Result<Option<Vec<u8>>, ApiError> {
-        match self.singles.get(key) {
-            Some(text) => Ok(text.map(|text| text.as_bytes().to_vec())),
-            None => Err(missing(self.body.key(), format!("`{key}` was not asked for by itself"))),
-        }
+        // What was not asked for was not in the lake, or not expected to change: a backfill, which is in no archive, has seen to it.
+        Ok(self.singles.get(key).copied().flatten().map(|text| text.as_bytes().to_vec()))
     }
 }
 

@@ -154,7 +154,9 @@ impl Profile {
 /// Refuses a profile's key if it is another profile's too.
 pub(super) fn refuse_shared(key: &SecretString, name: &str, profiles: &Profiles) -> Result<(), ConfigError> {
     let others = profiles.iter().filter(|profile| profile.name != name);
-    let is_same = |profile: &&Profile| profile.key().is_some_and(|other| other.expose_secret() == key.expose_secret());
+    // A header's value begins and ends where its blanks do (RFC 9110, 5.5).
+    let sent = |key: &SecretString| key.expose_secret().trim().to_owned();
+    let is_same = |profile: &&Profile| profile.key().is_some_and(|other| sent(other) == sent(key));
     match others.into_iter().find(is_same) {
         Some(other) => Err(ConfigError::SharedKey { other: other.name.clone() }),
         None => Ok(()),
@@ -243,7 +245,12 @@ mod tests {
         let told = keys("one", "other");
         assert_eq!(told[0].as_ref().unwrap().key.expose_secret(), "one");
         assert_eq!(told[1].as_ref().unwrap().key.expose_secret(), "other");
-        assert!(keys("one", "one").iter().all(|told| matches!(told, Err(ConfigError::SharedKey { .. }))));
+        for same in ["one", "one ", "\tone"] {
+            assert!(
+                keys("one", same).iter().all(|told| matches!(told, Err(ConfigError::SharedKey { .. }))),
+                "{same:?}"
+            );
+        }
         let plain = [&secrets[..], &[("LUMETRADE_API_KEY", "x")]].concat();
         let message = load(text, &plain, &[]).unwrap()[1].credentials().unwrap_err().to_string();
         assert!(message.contains("set LUMETRADE_API_KEY_B,"), "{message}");

@@ -79,6 +79,8 @@ pub struct Filed {
     pub first_seen_at: i64,
     /// Whether it was listed before and expected to change.
     pub was_open: bool,
+    /// Digest of the version that was known; `None` of a record that is new, or returns.
+    pub digest: Option<u64>,
 }
 
 /// Why a diff cannot be made.
@@ -451,7 +453,9 @@ impl Diff {
             return Ok(Verdict::Stale);
         }
         let was_open = record.open && !record.removed;
-        let filed = Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open };
+        let known = (!record.removed).then_some(record.digest);
+        let KnownRecord { partition, first_seen_at, .. } = *record;
+        let filed = Filed { partition, first_seen_at, was_open, digest: known };
         let (count, verdict) = match record.removed {
             true => (&mut self.tally.added, Verdict::Added(filed)),
             // Even if it says the same: where a record is from is told by its row.
@@ -564,7 +568,7 @@ mod tests {
         ElementId { hash: number, bytes: 4 }
     }
 
-    const NEW: Filed = Filed { partition: EventPartition(9), first_seen_at: 90, was_open: false };
+    const NEW: Filed = Filed { partition: EventPartition(9), first_seen_at: 90, was_open: false, digest: None };
 
     fn record(key: u128, value: u64) -> KnownRecord {
         KnownRecord {
@@ -634,7 +638,7 @@ mod tests {
         let mut diff = diff(known(&[(1, 101), (2, 102), (3, 103)]));
         assert!(diff.recognize(bytes(1010)).unwrap());
         assert!(!diff.recognize(bytes(2020)).unwrap());
-        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
+        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false, digest: Some(102) };
         assert_eq!(classify(&mut diff, sighting(2, 202)), Verdict::Changed(filed));
         let reformatted = Sighting { element: bytes(7), ..sighting(3, 103) };
         assert_eq!(classify(&mut diff, reformatted), Verdict::Unchanged);
@@ -689,7 +693,7 @@ mod tests {
         assert_eq!((gone.present(), gone.count()), (1, 2));
         let mut diff = diff(gone);
         assert!(diff.recognize(bytes(1020)).unwrap());
-        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
+        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false, digest: None };
         assert_eq!(classify(&mut diff, sighting(1, 101)), Verdict::Added(filed));
     }
 
@@ -733,7 +737,8 @@ mod tests {
     fn an_older_version_than_is_known_is_skipped_and_what_is_known_stays() {
         let last_changed = |known: i64| KnownRecord { last_change: Some(known), ..record(1, 101) };
         let gone = KnownRecord { removed: true, ..last_changed(50) };
-        let filed = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false };
+        let returns = Filed { partition: EventPartition(2), first_seen_at: 1, was_open: false, digest: None };
+        let filed = Filed { digest: Some(101), ..returns };
         let rows = [
             (last_changed(50), at(1, 100, 49), Verdict::Stale),
             (last_changed(50), at(1, 100, 50), Verdict::Changed(filed)),
@@ -741,7 +746,7 @@ mod tests {
             (last_changed(50), at(1, 101, 49), Verdict::Unchanged),
             (last_changed(50), sighting(1, 100), Verdict::Changed(filed)),
             (record(1, 101), at(1, 100, 49), Verdict::Changed(filed)),
-            (gone, at(1, 100, 49), Verdict::Added(filed)),
+            (gone, at(1, 100, 49), Verdict::Added(returns)),
         ];
         for (known, sighting, expected) in rows {
             let mut diff = diff(known_of([known]));

@@ -311,7 +311,7 @@ impl ArchivedPoll {
     }
 
     /// Takes over what was done with personal data before it came to the archive: it cannot be undone, and must not be done
-    /// twice.
+    /// twice. What is not to be in the lake at all is dropped all the same.
     pub fn take_treatments(&self, columns: &mut [Column]) {
         take_treatments(columns, "", &self.treated);
     }
@@ -322,6 +322,7 @@ fn take_treatments(columns: &mut [Column], prefix: &str, all: &BTreeMap<String, 
         let name = format!("{prefix}{name}");
         match (kind, all.get(&name)) {
             (Type::List(list), _) => take_treatments(&mut list.columns, &format!("{name}."), all),
+            (_, Some(_)) if *personal == Some(Treatment::Drop) => {}
             (_, Some(treated)) => {
                 let key = treated.strip_prefix("hmac:").map(HmacKey::applied);
                 *personal = Some(key.map_or(Treatment::Drop, Treatment::Hmac));

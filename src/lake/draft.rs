@@ -64,10 +64,11 @@ pub struct ChangeSum {
 }
 
 impl ChangeSum {
-    /// One change: what happens to the record with this key hash, and the digest of its row.
+    /// One change: what happens to the record with this key hash, the digest of its row, and that of the version before it.
     #[must_use]
-    pub fn of(operation: Operation, key: u128, digest: u64) -> Self {
-        let bytes = [operation.name().as_bytes(), &key.to_le_bytes(), &digest.to_le_bytes()].concat();
+    pub fn of(operation: Operation, key: u128, digest: u64, before: Option<u64>) -> Self {
+        let before = before.map_or([0; 8], u64::to_le_bytes);
+        let bytes = [operation.name().as_bytes(), &key.to_le_bytes(), &digest.to_le_bytes(), &before].concat();
         Self { sum: xxh3_128(&bytes), count: 1 }
     }
 
@@ -234,7 +235,7 @@ impl Drafts {
     #[must_use]
     pub fn file(&self, event_time: Option<i64>) -> Filed {
         let partition = self.layout.granularity().partition_of(event_time.unwrap_or(self.observed_at));
-        Filed { partition, first_seen_at: self.observed_at, was_open: false }
+        Filed { partition, first_seen_at: self.observed_at, was_open: false, digest: None }
     }
 
     /// Adds a version of a record.

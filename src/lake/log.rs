@@ -122,14 +122,43 @@ impl<'a> Log<'a> {
         self.head_from(before.claim).await
     }
 
+    /// The head if the last claim is closed; `None` if its writer is at work, or was cut off, so that what is there of its
+    /// objects is behind the last head.
+    ///
+    /// # Errors
+    ///
+    /// As [`head`](Self::head).
+    pub async fn settled(&self) -> Result<Option<Head>, LakeError> {
+        Ok(self.end(state::claim_hint(self.lake, &self.layout).await).await?.ok())
+    }
+
+    /// The cursor of the first commit; `None` if there is none, or it is a void that followed nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn first(&self) -> Result<Option<Cursor>, LakeError> {
+        let Some(claim) = claim::read(self.lake, &self.layout, 1).await? else { return Ok(None) };
+        let Some(object) = claim.object(1) else { return Ok(None) };
+        Ok(read_commit(self.lake, &object.key).await?.and_then(|commit| commit.cursor))
+    }
+
     async fn head_from(&self, hint: u64) -> Result<Head, LakeError> {
-        let Some(tail) = self.tail(hint).await? else { return Ok(Head::default()) };
+        match self.end(hint).await? {
+            Ok(head) => Ok(head),
+            Err(open) => self.head_before(&open).await,
+        }
+    }
+
+    /// The head, or the claims at the end if the last is open.
+    async fn end(&self, hint: u64) -> Result<Result<Head, Tail>, LakeError> {
+        let Some(tail) = self.tail(hint).await? else { return Ok(Ok(Head::default())) };
         let found = self.look(&tail.last).await?;
         let missing = found.missing(&tail.last).next();
         match missing {
-            None => self.head_of(&tail.last, found).await,
+            None => self.head_of(&tail.last, found).await.map(Ok),
             Some((_, missing)) if found.has_rows_of_last() => Err(gap(&missing.key)),
-            Some(_) => self.head_before(&tail).await,
+            Some(_) => Ok(Err(tail)),
         }
     }
 

@@ -83,7 +83,7 @@ families! {
     CHANGES: Counter, "changes_total", ["resource", "kind"], "Rows committed.";
     COMMITS: Counter, "commits_total", ["resource"], "Commits made.";
     HEAD: Gauge, "head", ["resource"], "Number of the last commit.";
-    KNOWN: Gauge, "known_records", ["resource"], "Records that the API lists.";
+    KNOWN: Gauge, "known_records", ["resource"], "Records that have not gone: those that the API lists, and those that only files have told of.";
     OPEN: Gauge, "open_records", ["resource"], "Of these, the ones that are expected to change.";
     OLDEST_OPEN: Gauge, "oldest_open_record_timestamp_seconds", ["resource"], "When the first seen of the open records was first observed.";
     RECEIVED: Counter, "received_bytes_total", ["resource"], "Length of the API's lists, decompressed.";

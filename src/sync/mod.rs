@@ -278,7 +278,7 @@ impl<S: Source> ResourceSync<'_, S> {
         if !plan.is_whole() {
             // What is not listed was not asked for.
             observed.conclusion.withhold_removals();
-            if let Some(doubt) = doubt_of_part(&observed, limits) {
+            if let Some(doubt) = doubt_of_part(&observed, limits).filter(|_| !limits.believed) {
                 tracing::warn!(resource = self.resource.name, doubt, "reading the whole list");
                 return Ok(Seen::Doubtful);
             }
@@ -539,5 +539,6 @@ fn doubt_of_part<S>(observed: &Observed<S>, limits: Limits) -> Option<&'static s
 type Missing = HashMap<u128, KnownRecord>;
 
 fn filed(record: &KnownRecord) -> Filed {
-    Filed { partition: record.partition, first_seen_at: record.first_seen_at, was_open: record.open }
+    let KnownRecord { partition, first_seen_at, open, digest, .. } = *record;
+    Filed { partition, first_seen_at, was_open: open, digest: Some(digest) }
 }

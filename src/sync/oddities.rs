@@ -102,7 +102,7 @@ mod tests {
             let mut decoder = Decoder::new(deposits, Zone::UTC);
             let row = decoder.decode(text.as_bytes()).unwrap();
             let mut oddities = Oddities::default();
-            let before = Filed { partition: EventPartition(0), first_seen_at: 0, was_open };
+            let before = Filed { partition: EventPartition(0), first_seen_at: 0, was_open, digest: None };
             oddities.compare(&row, before, deposits);
             assert_eq!(oddities.regressed.count, expected, "{was_open} {status}");
             assert_eq!(oddities.regressed.first, ["", "D1"][expected as usize], "{was_open} {status}");

@@ -108,7 +108,7 @@ pub struct ResourceReport {
     pub rows: u64,
     /// Number of the last commit.
     pub head: u64,
-    /// Records that the API lists, as of that commit.
+    /// Records that have not gone, as of that commit: those that the API lists, and those that only files have told of.
     pub known: u64,
     /// Of these, the ones that are expected to change.
     pub open: u64,

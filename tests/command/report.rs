@@ -324,7 +324,7 @@ fn assert_health(page: &str, lake: &Lake) {
             assert_eq!(line["head"], 0, "{name}");
             continue;
         };
-        for (member, term) in [("head", "Commit"), ("known", "Records listed"), ("open", "Of these open")] {
+        for (member, term) in [("head", "Commit"), ("known", "Records"), ("open", "Of these open")] {
             let (_, rest) = card.split_once(&format!("<dt>{term}</dt><dd>")).unwrap_or(("", "0</dd>"));
             assert_eq!(rest.split_once('<').unwrap().0.replace(',', ""), line[member].to_string(), "{name}: {term}");
         }

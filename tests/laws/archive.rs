@@ -12,6 +12,7 @@ use super::{
 };
 use crate::support::{
     api::ScriptedApi,
+    backfilled::Backfill,
     duckdb::DuckDb,
     lake::{Lake, assert_untouched},
     program::{Sync, Synced, end, run, spawn},
@@ -137,6 +138,87 @@ fn a_replay_goes_on_behind_what_is_there_and_leaves_other_lakes_alone() {
     }
     replay(&lost, &lost, &[]);
     assert_same_rows(&lake, &lost);
+}
+
+/// Trades of these numbers.
+fn trades(count: u64) -> String {
+    let trade = |n: u64| {
+        format!(
+            r#"{{"transactionId":"T{n}","createdAt":"2026-01-03T08:00:00Z","status":"COMPLETED","fromAmount":{n}}}"#
+        )
+    };
+    format!("[{}]", (1..=count).map(trade).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn what_was_taken_then_is_taken_though_a_backfill_has_done_something_between() {
+    let (lake, anew, api) = (Lake::new(), Lake::new(), ScriptedApi::start());
+    let serve = |count: u64| api.serve("/api/v1/trades", trades(count));
+    let sync = || Sync::of(&lake, &api.url(), "trades").settings(ARCHIVED);
+    serve(100);
+    sync().succeed();
+    serve(40);
+    assert_eq!(sync().run().ended.code, Some(65));
+    Backfill::of(&lake, &api.url(), "trades").args(&["--accept-removals"]).publish();
+    // Against the hundred of the archive this is a loss of which no guard has heard.
+    serve(43);
+    assert_eq!(sync().succeed().figure("trades", "added"), 3);
+    let lines = replay(&lake, &anew, &["--resource=trades"]);
+    assert_eq!(["refused", "replayed", "removed"].map(|name| figures(&lines, name)), [1, 2, 57]);
+    let values = |lake: &Lake| format!("(SELECT transaction_id, from_amount FROM {})", lake.scan("current", "trades"));
+    assert_eq!(DuckDb::start().rows_apart(&values(&lake), &values(&anew)), "0");
+    assert_verified(&anew);
+}
+
+#[test]
+fn a_replay_that_was_killed_behind_its_last_commit_is_ended_by_the_next() {
+    let (lake, anew, sandbox) = (Lake::new(), Lake::new(), Sandbox::start(107, 200));
+    sync(&lake, &sandbox, "").succeed();
+    replay(&lake, &anew, &[]);
+    let before: Vec<_> = anew.contents().into_iter().filter(|(file, _)| is_projected(file)).collect();
+    sandbox.advance(TimeDelta::days(20));
+    sync(&lake, &sandbox, "").succeed();
+    replay(&lake, &anew, &[]);
+    // `current/` as it was before the last of the commits.
+    anew.files()
+        .iter()
+        .filter(|file| is_projected(file))
+        .for_each(|file| fs::remove_file(anew.path().join(file)).unwrap());
+    before.iter().for_each(|(file, bytes)| fs::write(anew.path().join(file), bytes).unwrap());
+    assert_eq!(figures(&replay(&lake, &anew, &[]), "replayed"), 0);
+    assert_same_rows(&lake, &anew);
+    assert_verified(&anew);
+}
+
+fn is_projected(file: &str) -> bool {
+    file.starts_with("current/") || file.ends_with("/current.json")
+}
+
+#[test]
+fn what_cannot_be_replayed_is_refused_and_nothing_is_made() {
+    let (lake, anew, api) = (Lake::new(), Lake::new(), ScriptedApi::start());
+    let sync = |lake: &Lake, count: u64| {
+        api.serve("/api/v1/trades", trades(count));
+        Sync::of(lake, &api.url(), "trades").settings(ARCHIVED).succeed()
+    };
+    let assert_refused = |from: &Lake, into: &Lake, why: &str| {
+        let before = into.listing();
+        let ended = run(&mut command(from, into, &["--resource=trades"]));
+        assert_eq!(ended.code, Some(78), "{ended:?}");
+        assert!(ended.stderr.contains(why), "{why}: {}", ended.stderr);
+        assert_untouched(&before, &into.listing(), why);
+    };
+    assert_refused(&lake, &anew, "it is not there");
+    fs::create_dir_all(lake.path()).unwrap();
+    assert_refused(&lake, &anew, "there is no archive of a poll");
+    (1..4).for_each(|count| drop(sync(&lake, count)));
+    // All but the archive is lost, and a sync came first: what was before it cannot come before it any more.
+    for folder in ["changes", "current", "meta"] {
+        fs::remove_dir_all(lake.path().join(folder)).unwrap();
+    }
+    sync(&lake, 4);
+    assert_refused(&lake, &lake, "3 polls of it can only come to another lake");
+    assert_eq!(figures(&replay(&lake, &anew, &["--resource=trades"]), "replayed"), 4);
 }
 
 #[test]

@@ -160,6 +160,53 @@ fn a_plan_that_is_stale_is_refused_and_one_that_others_do_not_touch_is_not() {
 }
 
 #[test]
+fn a_plan_is_stale_if_what_the_lake_has_of_a_record_is_not_what_was_reviewed() {
+    let (lake, api) = (Lake::new(), ScriptedApi::start());
+    let serve = |amount: &str| api.serve("/api/v1/trades", list(&[trade("T1", "2026-01-03", "COMPLETED", amount)]));
+    let sync = || Sync::of(&lake, &api.url(), "trades").succeed();
+    let backfill = Backfill::of(&lake, &api.url(), "trades");
+    serve("1.5");
+    sync();
+    serve("2");
+    let plan = backfill.plan();
+    // From 3 to 2 is not from 1.5 to 2.
+    serve("3");
+    sync();
+    serve("2");
+    assert_refused(&backfill.publishing(&plan), 65, "is stale", &lake);
+    assert_eq!(backfill.publish().changes(), [0, 1, 0]);
+    assert_verified(&lake);
+}
+
+#[test]
+fn the_moment_of_which_files_tell_is_part_of_the_plan() {
+    let lake = Lake::new();
+    let file = input(&lake, "a.json", &[trade("A", "2025-01-01", "COMPLETED", "1")]);
+    let of = |time: &str| Backfill::of(&lake, NO_API, "trades").args(&["--input", &file, "--observed-at", time]);
+    Sync::of(&lake, &Sandbox::start(204, 20).url(), "accounts").succeed();
+    let plan = of("2024-03-01T00:00:00Z").plan();
+    assert_refused(&of("2025-09-09T00:00:00Z").publishing(&plan), 65, "is stale", &lake);
+    assert_eq!(Planned::of(&of("2024-03-01T00:00:00Z").publishing(&plan).run()).changes(), [1, 0, 0]);
+}
+
+#[test]
+fn no_plan_is_made_while_it_is_not_certain_what_is_in_the_lake() {
+    let (lake, sandbox) = (Lake::new(), Sandbox::start(205, 300));
+    Sync::of(&lake, &sandbox.url(), "deposits").succeed();
+    // As if it had been killed before the last two of its objects.
+    let mut objects = lake.files_below("changes/deposits");
+    objects.sort_by_key(|file| file.rsplit('/').next().unwrap().to_owned());
+    let lost =
+        [objects.split_off(objects.len() - 2), lake.files_below("current"), lake.files_below("meta/deposits/state")];
+    lost.concat().iter().for_each(|file| fs::remove_file(lake.path().join(file)).unwrap());
+    let backfill = Backfill::of(&lake, &sandbox.url(), "deposits");
+    assert_refused(&backfill.clone().args(&["--dry-run"]), 75, "a run is committing, or was cut off", &lake);
+    Sync::of(&lake, &sandbox.url(), "deposits").succeed();
+    assert_eq!(backfill.plan().changes(), [0, 0, 0]);
+    assert_verified(&lake);
+}
+
+#[test]
 fn nothing_is_done_without_a_review() {
     let lake = Lake::new();
     let backfill = |args: &[&str]| Backfill::of(&lake, NO_API, "trades").args(args);
@@ -167,6 +214,8 @@ fn nothing_is_done_without_a_review() {
     assert_refused(&backfill(&["--dry-run", "--plan", "0123456789abcdef"]), 2, "cannot be used with", &lake);
     assert_refused(&backfill(&["--dry-run", "--observed-at", "2026-01-01T00:00:00Z"]), 2, "--input", &lake);
     assert_refused(&backfill(&["--dry-run", "--from", "2026-13-01"]), 2, "2026-13-01", &lake);
+    let backwards = ["--dry-run", "--from", "2026-02-01", "--to", "2026-01-31"];
+    assert_refused(&backfill(&backwards), 78, "no day is on 2026-02-01 or later", &lake);
     assert_refused(&Backfill::of(&lake, NO_API, "trade").args(&["--dry-run"]), 78, "trades", &lake);
 }
 
@@ -365,6 +414,16 @@ fn an_archived_answer_says_itself_what_it_is_and_personal_data_is_not_treated_tw
         assert_eq!(duckdb.rows_apart(&rows(&lake), &rows(&anew)), "0", "{resource}");
     }
     assert_verified(&anew);
+    // A hash that the settings do not want is not stored either, and nobody needs its key for that.
+    let dropping = Lake::new();
+    let [archived] = &lake.files_below("raw/beneficiaries")[..] else { panic!("one poll") };
+    let file = lake.path().join(archived).display().to_string();
+    let backfill = Backfill::of(&dropping, NO_API, "beneficiaries").with("LUMETRADE_PERSONAL_DATA", "drop");
+    backfill.args(&["--input", &file]).publish();
+    let mut nicknames =
+        |lake: &Lake| duckdb.value(&format!("SELECT count(nickname) FROM {}", lake.scan("current", "beneficiaries")));
+    assert_eq!([&lake, &anew].map(&mut nicknames).map(|count| count != "0"), [true, true]);
+    assert_eq!(nicknames(&dropping), "0");
     // All of it is the API's as soon as that lists it.
     let synced = sync(&anew).succeed();
     assert_eq!(synced.figure("withdrawals", "unchanged"), 0);

@@ -279,7 +279,7 @@ async fn many_partitions_take_few_round_trips_in_a_row() {
     for number in 0..PARTITIONS {
         let folder = format!("event_month={}-{:02}", 1970 + number / 12, number % 12 + 1);
         let partition = Granularity::Month.parse_folder(&folder).unwrap();
-        let filed = Filed { partition, first_seen_at: 7, was_open: false };
+        let filed = Filed { partition, first_seen_at: 7, was_open: false, digest: None };
         let text = format!(r#"{{"transactionId":"r{number}","amount":1,"status":"PENDING"}}"#);
         let row = Decoder::new(&writer.deposits, Zone::UTC).decode(text.as_bytes()).unwrap();
         drafts.append(Added, filed, &row, Effect::default()).unwrap();

@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
             }
             let text = format!(r#"{{"transactionId":"{id}","amount":{amount},"status":"PENDING"}}"#);
             let row = Decoder::new(&self.deposits, Zone::UTC).decode(text.as_bytes()).unwrap();
-            let filed = Filed { partition: partition(month), first_seen_at: 7, was_open: false };
+            let filed = Filed { partition: partition(month), first_seen_at: 7, was_open: false, digest: None };
             let effect = if operation == Operation::Added {
                 Effect { known: 1, open: 1, ..Effect::default() }
             } else {

@@ -76,7 +76,7 @@ pub struct Figures {
     pub open_claims: u64,
     /// Versions of records in the commits, as read; as their footers say where only these were.
     pub rows: u64,
-    /// Records that the API lists. Not known if no row was read.
+    /// Records that have not gone. Not known if no row was read.
     pub records: Option<u64>,
     /// Records that have gone. Not known if no row was read.
     pub removed: Option<u64>,

@@ -45,7 +45,7 @@ fn card(health: &Health, now: i64) -> Markup {
 fn told(health: &Health) -> Vec<(&'static str, Markup)> {
     let mut told = vec![("Commit", html! { (text::count(health.head)) })];
     if let Some(cursor) = &health.cursor {
-        told.push(("Records listed", html! { (text::count(cursor.known)) }));
+        told.push(("Records", html! { (text::count(cursor.known)) }));
         if health.has_statuses {
             told.push(("Of these open", html! { (text::count(cursor.open)) }));
         }

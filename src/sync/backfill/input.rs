@@ -74,7 +74,10 @@ impl Inputs {
     /// Calls `each` with every file's path, and its content chunk by chunk; at its end with nothing.
     pub(super) fn read(&self, mut each: impl FnMut(&Path, Option<&[u8]>) -> Result<(), Error>) -> Result<(), Error> {
         for path in &self.files {
-            let refuse = |error: io::Error| Error::Input { path: path.clone(), problem: error.to_string() };
+            let refuse = |error: io::Error| {
+                let problem = format!("cannot be read and decoded to its end: {error}");
+                Error::Input { path: path.clone(), problem }
+            };
             let mut content = content(path).map_err(refuse)?;
             let mut chunk = Vec::new();
             while content.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk).map_err(refuse)? > 0 {

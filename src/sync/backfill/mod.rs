@@ -5,7 +5,8 @@
 //!                                                             └─ the hash is the one that was reviewed ──▶ commit ▸ project
 //! ```
 //!
-//! The plan is its changes and nothing else: an operation, a key and a digest each, in any order. So it stays the same while
+//! The plan is its changes and nothing else: an operation, a key, and the digests after and before of each, in any order; and of
+//! inputs, their moment. So it stays the same while
 //! syncs commit other records, and is another as soon as one of its own is; and a run that was killed is gone on with by the same
 //! hash, since what it has committed and what is left to do are together what was reviewed.
 //!
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::{
     api::{Answer, Client, ListRequest, Source},
-    config::Config,
+    config::{Config, ConfigError},
     decode::{Cell, Decoder, Operation, Row, Stamp, key_hash},
     diff::{GuardRefusal, Known, Limits},
     error::Error,
@@ -74,6 +75,12 @@ pub async fn backfill(config: &Config, wanted: &Wanted, ambient: &Ambient) -> Re
     let [resource] = &config.resources[..] else {
         return Err(Error::Bug("a backfill of several resources".to_owned()));
     };
+    if let (Some(from), Some(to)) = (wanted.from, wanted.to)
+        && from > to
+    {
+        let problem = format!("no day is on {from} or later, and on {to} or before");
+        return Err(ConfigError::Invalid { setting: "--from and --to", problem }.into());
+    }
     let store = match wanted.plan {
         Some(_) => Store::open(&config.lake, &config.s3, true)?,
         None => Store::open_or_imagine(&config.lake, &config.s3)?,
@@ -137,7 +144,10 @@ impl<S: Source> Backfill<'_, S> {
         let log = Log::new(self.lake, self.resource);
         let projection = Projection::new(self.lake, self.resource, self.spool());
         let publishes = self.wanted.plan.is_some();
-        let head = if publishes { log.settle(self.spool()).await? } else { log.head().await? };
+        let head = match publishes {
+            true => log.settle(self.spool()).await?,
+            false => log.settled().await?.ok_or_else(|| Error::Unsettled { resource: self.resource.name.clone() })?,
+        };
         if publishes && head.seq > 0 {
             projection.advance(&log, &head, &Twins::default()).await?;
         }
@@ -151,7 +161,7 @@ impl<S: Source> Backfill<'_, S> {
         let partitions = observed.sink.by_name();
         let mut plan = Plan {
             resource: self.resource.name.clone(),
-            plan: hash_of(&self.resource.name, changes),
+            plan: self.hash_of(changes),
             head: head.seq,
             listed: tally.listed() - tally.repeated,
             equal: tally.unchanged + tally.equal,
@@ -197,14 +207,22 @@ impl<S: Source> Backfill<'_, S> {
         if plan.plan == reviewed {
             return Ok(head.seq);
         }
-        let stale = || Error::StalePlan { reviewed: reviewed.to_owned(), plan: hash_of(&self.resource.name, changes) };
+        let stale = || Error::StalePlan { reviewed: reviewed.to_owned(), plan: self.hash_of(changes) };
         let (base, done) = log.begun_backfill(head, reviewed).await?.ok_or_else(stale)?;
-        if hash_of(&self.resource.name, changes.and(done)) != reviewed {
+        if self.hash_of(changes.and(done)) != reviewed {
             return Err(stale());
         }
         plan.plan = reviewed.to_owned();
         plan.committed_before = done.count;
         Ok(base)
+    }
+
+    fn hash_of(&self, changes: ChangeSum) -> String {
+        let moment = match self.said {
+            Said::Api(_) => None,
+            Said::In(inputs) => Some(inputs.observed_at),
+        };
+        hash_of(&self.resource.name, changes, moment)
     }
 
     /// Reads what is said, and drafts what it adds and changes. `None` if the API lacks the resource, and may.

@@ -108,10 +108,12 @@ impl Changes {
     }
 }
 
-/// The name of a set of changes to a resource.
-pub(super) fn hash_of(resource: &str, changes: ChangeSum) -> String {
+/// The name of a set of changes to a resource, and of the moment of the inputs that they are from, if they are.
+pub(super) fn hash_of(resource: &str, changes: ChangeSum, moment: Option<i64>) -> String {
     let ChangeSum { sum, count } = changes;
-    format!("{:016x}", xxh3_64(&[resource.as_bytes(), &sum.to_le_bytes(), &count.to_le_bytes()].concat()))
+    let moment = moment.map(i64::to_le_bytes);
+    let moment = moment.as_ref().map_or(&[][..], |moment| moment);
+    format!("{:016x}", xxh3_64(&[resource.as_bytes(), &sum.to_le_bytes(), &count.to_le_bytes(), moment].concat()))
 }
 
 impl Sample {
@@ -168,17 +170,18 @@ impl Display for Plan {
         }
         self.tell_samples(f)?;
         let odd = [
-            (self.kept, "are known otherwise from the API, or newer, and stay as they are"),
-            (self.outside, "would change, and are not of these dates"),
-            (self.rejected, "do not fit the schema and are not taken"),
-            (self.withheld, "are missing from an answer that leaves a doubt whether they have gone; they stay"),
-            (self.committed_before, "were committed by an earlier run of this plan"),
+            (self.kept, "known otherwise from the API, or newer: as the lake has it"),
+            (self.outside, "that would change, and not of these dates"),
+            (self.rejected, "that no row can hold: not taken"),
+            (self.withheld, "missing from an answer that leaves a doubt whether it is all: not taken for removed"),
+            (self.committed_before, "committed by an earlier run of this plan"),
         ];
         for (count, what) in odd.iter().filter(|(count, _)| *count > 0) {
             writeln!(f, "{} {what}", figure::plural(*count, "record", "records"))?;
         }
         let rows = figure::plural(self.changes.total(), "row", "rows");
         match (self.published, self.changes.total()) {
+            (false, 0) if self.outside > 0 => writeln!(f, "nothing to do: of these dates the lake has all"),
             (false, 0) => writeln!(f, "nothing to do: the lake has all of it"),
             (false, _) => {
                 writeln!(f, "nothing is written yet; the same with --plan {} commits exactly this", self.plan)
@@ -220,12 +223,13 @@ mod tests {
 
     #[test]
     fn a_plan_is_its_changes_in_any_order_and_in_any_parts() {
-        let hash = |changes: &[(Operation, u128, u64)]| {
+        let sum_of = |changes: &[(Operation, u128, u64)]| {
             let sum = |sum: ChangeSum, (operation, key, digest): &(Operation, u128, u64)| {
-                sum.and(ChangeSum::of(*operation, *key, *digest))
+                sum.and(ChangeSum::of(*operation, *key, *digest, Some(7)))
             };
-            hash_of("trades", changes.iter().fold(ChangeSum::default(), sum))
+            changes.iter().fold(ChangeSum::default(), sum)
         };
+        let hash = |changes: &[(Operation, u128, u64)]| hash_of("trades", sum_of(changes), None);
         let plan = hash(&[(Added, 1, 10), (Changed, 2, 20), (Removed, 3, 30)]);
         assert_eq!(hash(&[(Removed, 3, 30), (Added, 1, 10), (Changed, 2, 20)]), plan);
         let others: [&[(Operation, u128, u64)]; 8] = [
@@ -241,6 +245,13 @@ mod tests {
         for other in others {
             assert_ne!(hash(other), plan, "{other:?}");
         }
-        assert_ne!(hash_of("deposits", ChangeSum::default()), hash_of("trades", ChangeSum::default()));
+        let elsewhere = [("deposits", None), ("trades", Some(0)), ("trades", Some(1))];
+        let hashes = elsewhere.map(|(resource, moment)| hash_of(resource, sum_of(&[(Added, 1, 10)]), moment));
+        assert!(!hashes.contains(&hash(&[(Added, 1, 10)])) && hashes[1] != hashes[2], "{hashes:?}");
+        assert_ne!(
+            ChangeSum::of(Changed, 1, 10, Some(7)),
+            ChangeSum::of(Changed, 1, 10, Some(8)),
+            "of another version"
+        );
     }
 }

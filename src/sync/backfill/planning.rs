@@ -16,7 +16,7 @@ use crate::{
     sync::observation::Sink,
 };
 
-/// Hashes of a plan are the same in every lake.
+/// Of what there is to be, hashes are the same in every lake, be it there yet or not.
 const PLAN_SEED: Seed = Seed(0);
 
 /// Microseconds of a day.
@@ -100,7 +100,8 @@ impl Planning {
             return Ok(());
         }
         let Some(key) = row.key(resource) else { return Ok(()) };
-        let change = ChangeSum::of(operation, key_hash(PLAN_SEED, key), row.digest(resource, PLAN_SEED));
+        let (record, digest) = (key_hash(PLAN_SEED, key), row.digest(resource, PLAN_SEED));
+        let change = ChangeSum::of(operation, record, digest, filed.digest);
         self.sum = self.sum.and(change);
         self.partitions.entry(filed.partition).or_default().count(operation);
         if self.sampled.iter().filter(|sampled| sampled.operation == operation).count() < SAMPLES_MAX {
@@ -137,7 +138,7 @@ pub(super) struct Differing {
 
 impl Sink for Differing {
     fn file(&self, _event_time: Option<i64>) -> Filed {
-        Filed { partition: EventPartition::default(), first_seen_at: 0, was_open: false }
+        Filed { partition: EventPartition::default(), first_seen_at: 0, was_open: false, digest: None }
     }
 
     fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, _text: &[u8]) -> Result<(), LakeError> {

@@ -225,7 +225,7 @@ impl Differing {
 
 impl Sink for Differing {
     fn file(&self, _event_time: Option<i64>) -> Filed {
-        Filed { partition: EventPartition(0), first_seen_at: NEVER_SEEN, was_open: false }
+        Filed { partition: EventPartition(0), first_seen_at: NEVER_SEEN, was_open: false, digest: None }
     }
 
     fn take(&mut self, resource: &Resource, verdict: Verdict, row: &Row<'_>, text: &[u8]) -> Result<(), LakeError> {
