@@ -203,9 +203,9 @@ impl<'a> Archive<'a> {
         let length = u32::try_from(told.len()).map_err(|error| LakeError::spool(&error))?;
         let frame = [&SKIPPED[..], &length.to_le_bytes(), &told].concat();
         let whole_size = frame.len() as u64 + size;
-        for part in (0..whole_size.div_ceil(PART_BYTES)).rev() {
+        let parts: Vec<_> = (0..).zip(part_sizes(whole_size)).collect();
+        for (part, part_size) in parts.into_iter().rev() {
             let start = part * PART_BYTES;
-            let part_size = PART_BYTES.min(whole_size - start);
             let in_frame = &frame[frame.len().min(start as usize)..];
             let behind = content.clone().skip(start.saturating_sub(frame.len() as u64));
             let key = layout::archived(&self.resource.name, &poll.poll_id, part);
@@ -225,14 +225,21 @@ impl<'a> Archive<'a> {
     pub async fn polls(&self) -> Result<Vec<ArchivedPoll>, LakeError> {
         let resource = &self.resource.name;
         let listed = self.store.list(&layout::archive(resource)).await?;
-        let firsts = listed.iter().filter_map(|listed| Some((listed, layout::parse_archived(resource, &listed.key)?)));
-        let starts = firsts.map(|(listed, poll_id)| self.read_start(listed, poll_id)).collect::<Vec<_>>();
+        let parts = listed.iter().filter_map(|listed| Some((listed, layout::parse_archived(resource, &listed.key)?)));
+        let firsts = parts.filter(|(_, (_, part))| *part == 0);
+        let read = |(listed, (poll_id, _))| async move { Ok(self.read_start(listed, poll_id).await?.0) };
+        let starts = firsts.map(read).collect::<Vec<_>>();
         let mut polls: Vec<_> = stream::iter(starts).buffered(READ_AT_ONCE).try_collect().await?;
         polls.sort_by_key(|poll: &ArchivedPoll| poll.observed_at);
         Ok(polls)
     }
 
-    async fn read_start(&self, Listed { key, size, .. }: &Listed, poll_id: &str) -> Result<ArchivedPoll, LakeError> {
+    /// What the first part of a poll tells, and the sizes of all parts that follow from it.
+    pub(super) async fn read_start(
+        &self,
+        Listed { key, size, .. }: &Listed,
+        poll_id: &str,
+    ) -> Result<(ArchivedPoll, Vec<u64>), LakeError> {
         let damaged = |problem: &str| LakeError::damaged(key, problem);
         let vanished = || damaged("has vanished");
         if *size == 0 {
@@ -251,7 +258,8 @@ impl<'a> Archive<'a> {
         if (poll.poll_id.as_str(), &poll.resource) != (poll_id, &self.resource.name) {
             return Err(damaged("tells of another poll"));
         }
-        Ok(poll)
+        let sizes = part_sizes(end as u64 + poll.size).collect();
+        Ok((poll, sizes))
     }
 
     /// What a poll was answered with, once it is found to be whole.
@@ -330,6 +338,11 @@ fn take_treatments(columns: &mut [Column], prefix: &str, all: &BTreeMap<String, 
             (_, None) => {}
         }
     }
+}
+
+/// The sizes of the objects of so many bytes in all.
+fn part_sizes(bytes: u64) -> impl Iterator<Item = u64> {
+    (0..bytes.div_ceil(PART_BYTES)).map(move |part| PART_BYTES.min(bytes - part * PART_BYTES))
 }
 
 /// Where the frame ends that tells of the poll, if this is how it begins.

@@ -14,7 +14,7 @@ pub(super) const PROBES: &str = "meta/probe";
 pub(super) const SNAPSHOTS: &str = "snapshots";
 
 /// The archive of all resources.
-const RAW: &str = "raw";
+pub(super) const RAW: &str = "raw";
 
 /// How the name of what a poll was answered with ends.
 const ARCHIVED: &str = ".json.zst";
@@ -30,10 +30,11 @@ pub(super) fn archived(resource: &str, poll_id: &str, part: u64) -> String {
     format!("{}/{poll_id}{ARCHIVED}{number}", archive(resource))
 }
 
-/// The poll that a key stands for in the archive, if it is that of a first part.
-pub(super) fn parse_archived<'k>(resource: &str, key: &'k str) -> Option<&'k str> {
-    let poll_id = key.rsplit_once('/')?.1.strip_suffix(ARCHIVED)?;
-    (archived(resource, poll_id, 0) == key).then_some(poll_id)
+/// The poll that a key stands for in the archive, and the number of the part.
+pub(super) fn parse_archived<'k>(resource: &str, key: &'k str) -> Option<(&'k str, u64)> {
+    let (poll_id, number) = key.rsplit_once('/')?.1.split_once(ARCHIVED)?;
+    let part = if number.is_empty() { 0 } else { number.strip_prefix('.')?.parse().ok()? };
+    (archived(resource, poll_id, part) == key).then_some((poll_id, part))
 }
 
 /// What was written to try the store, by the trial's name.

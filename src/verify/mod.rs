@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     decode::Decoder,
     error::{Error, Kind},
+    figure,
     lake::{Depth, Lake, LakeError, Note, Store, Verification},
     redact::printable,
     schema::Resource,
@@ -228,7 +229,11 @@ impl Display for Report {
             Depth::Quick => "looked at quickly: no row was read, and a bit that has flipped is not seen",
         };
         let s = if found == 1 { "" } else { "s" };
-        writeln!(f, "{found} finding{s} in {commits} commits with {rows} rows; {how}")?;
+        let answers = match self.total(|resource| resource.figures.archived_polls) {
+            0 => String::new(),
+            polls => format!(" and {}", figure::plural(polls, "archived answer", "archived answers")),
+        };
+        writeln!(f, "{found} finding{s} in {commits} commits with {rows} rows{answers}; {how}")?;
         against_api::tell(&self.compared(), f)
     }
 }

@@ -19,7 +19,7 @@ use crate::support::{
     random::Random,
     replayed::{assert_replayed, assert_same_rows, command, lines, replay},
     sandbox::Sandbox,
-    verified::assert_verified,
+    verified::{Verified, assert_verified},
 };
 
 const ARCHIVED: &str = "raw_archive = true\n";
@@ -246,6 +246,22 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
         ("all but its beginning", Box::new(cut(20)), 0),
         ("all of it", Box::new(cut(0)), 0),
     ];
+    let figures = Verified::of(&lake, &[]);
+    assert_eq!((figures.figure("trades", "archived_polls"), figures.notes()), (3, Vec::<&str>::new()));
+    assert!(figures.figure("trades", "archived_bytes") > 3 * 1000);
+    // Nobody says that an archive is kept all the time; but what is not in it is told.
+    let lacking = Lake::of(&lake.contents());
+    fs::remove_file(lacking.path().join(&second)).unwrap();
+    let of_archive = |verified: &Verified| -> Vec<String> {
+        verified.notes().iter().filter(|key| key.starts_with("raw/")).map(ToString::to_string).collect()
+    };
+    let verified = Verified::of(&lacking, &[]);
+    assert_eq!((verified.findings().len(), of_archive(&verified)), (0, vec!["raw/trades".to_owned()]));
+    fs::write(lacking.path().join(&second).with_extension("zst.1"), "the rest").unwrap();
+    fs::write(lacking.path().join("raw/trades/notes.txt"), "mine").unwrap();
+    let verified = Verified::of(&lacking, &[]);
+    assert_eq!(verified.findings(), [("strays".to_owned(), "raw/trades/notes.txt".to_owned())].into());
+    assert_eq!(of_archive(&verified), [format!("{second}.1"), "raw/trades".to_owned()]);
     for (what, harm, replayed) in cases {
         let harmed = Lake::of(&lake.contents());
         harm(&harmed);
@@ -255,6 +271,12 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
         assert!(ended.stderr.contains(&second), "{what}: {}", ended.stderr);
         let line: Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
         assert_eq!(line["replayed"], replayed, "{what}: {line}");
+        let verified = Verified::of(&harmed, &[]);
+        assert_eq!(verified.findings(), [("archive".to_owned(), second.clone())].into(), "{what}");
+        assert_eq!(verified.ended.code, Some(76), "{what}");
+        // Without reading it all, what the lengths and the beginning give away.
+        let quick = Verified::of(&harmed, &["--quick"]).findings().len();
+        assert_eq!(quick, usize::from(what != "a bit of the body"), "{what}");
     }
 }
 

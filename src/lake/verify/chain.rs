@@ -3,7 +3,10 @@
 //! A commit that is missing or cannot be believed is a finding. The one after it is then held to what is known of it, and
 //! the rows of its partition are left out from there on: they follow from what cannot be read.
 
-use std::{collections::BTreeSet, fs::File};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -23,6 +26,8 @@ pub(super) struct Chain {
     pub versions: Versions,
     /// The partitions they lie in.
     pub partitions: BTreeSet<EventPartition>,
+    /// The polls of the API that they are of, by their times.
+    pub polls: BTreeMap<i64, String>,
     /// The last number that has an object, of those whose claims are closed.
     pub head: u64,
     /// Number of the last claim.
@@ -113,6 +118,7 @@ impl Chain {
         Self {
             versions: Versions::default(),
             partitions: BTreeSet::new(),
+            polls: BTreeMap::new(),
             head: 0,
             last_claim,
             open: Vec::new(),
@@ -215,6 +221,9 @@ impl Chain {
             self.before.iter_mut().for_each(|before| before.void_since = true);
             self.leave_hole();
         } else {
+            if let Some(cursor) = commit.cursor.as_ref().filter(|cursor| cursor.backfill.is_none()) {
+                self.polls.entry(cursor.observed_at).or_insert_with(|| cursor.poll_id.clone());
+            }
             self.before = Some(Before { cursor: commit.cursor, claim: self.claim.seq, void_since: false });
         }
         Ok(())

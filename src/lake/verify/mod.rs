@@ -7,7 +7,7 @@
 //!                                   Versions: each record's versions follow each other ──fold──▶ compared with
 //!                                                                                     current/ │ state cache
 //! snapshots: each with its commits
-//! quarantine, strays: by themselves
+//! quarantine, archive, strays: by themselves
 //! ```
 //!
 //! The laws are those of [`Law`]. What is damaged stops nothing: what depends on it is left out, which a note says, and
@@ -17,6 +17,7 @@
 //! What another run commits meanwhile is not looked at, and is no finding; nor is a cache that is behind, which the next
 //! sync brings up to date.
 
+mod archive;
 mod chain;
 mod commit;
 mod current;
@@ -89,6 +90,7 @@ impl Lake {
         chain.verify_open(&scope, &inventory, report).await?;
         snapshots::verify(&scope, &inventory, report).await?;
         quarantine::verify(&scope, report).await?;
+        archive::verify(&scope, &chain.polls, report).await?;
         strays::verify(&scope, report).await
     }
 }

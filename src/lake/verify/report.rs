@@ -37,6 +37,8 @@ pub enum Law {
     Quarantine,
     /// A snapshot follows the one before it, and has the rows of its commits and no others.
     Snapshots,
+    /// What is kept of a poll's answer is as it was kept.
+    Archive,
     /// Nothing else lies where readers and syncs look.
     Strays,
 }
@@ -88,7 +90,11 @@ pub struct Figures {
     pub quarantine_objects: u64,
     /// Snapshots.
     pub snapshots: u64,
-    /// Bytes hashed.
+    /// Polls of the archive.
+    pub archived_polls: u64,
+    /// Bytes of their answers, compressed.
+    pub archived_bytes: u64,
+    /// Bytes of the commits and of `current/` that were hashed.
     pub bytes_hashed: u64,
 }
 
@@ -161,6 +167,7 @@ impl Law {
             Law::State => "state",
             Law::Quarantine => "quarantine",
             Law::Snapshots => "snapshots",
+            Law::Archive => "archive",
             Law::Strays => "strays",
         }
     }

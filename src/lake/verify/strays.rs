@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::{
     super::{
         Lake, LakeError,
-        layout::{LAKE, PROBES, RUNS, SNAPSHOTS},
+        layout::{LAKE, PROBES, RAW, RUNS, SNAPSHOTS},
         store::Folder,
     },
     Law, Scope, Verification,
@@ -38,7 +38,7 @@ impl Lake {
         let names: HashSet<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
         let tables: HashSet<String> = resources.iter().flat_map(Resource::tables).map(|table| table.name).collect();
         let mut undescribed = HashSet::new();
-        for tree in ["meta", "changes", "current", "quarantine", SNAPSHOTS] {
+        for tree in ["meta", "changes", "current", "quarantine", SNAPSHOTS, RAW] {
             let Folder { folders, objects } = self.store.folder(tree).await?;
             for object in objects.iter().filter(|object| ![LAKE, RUNS].contains(&object.as_str())) {
                 report.find(Law::Strays, object, "belongs to no resource");
