@@ -35,6 +35,11 @@ use tokio::{
     time::sleep,
 };
 
+/// Several threads take and give back memory at each record, which musl's own allocator has one lock for.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     keep_to_itself();
     let cli = Cli::read();
