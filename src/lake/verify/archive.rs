@@ -71,7 +71,12 @@ async fn look_at(
     let (poll, sizes) = archive.read_start(first, poll_id).await?;
     let parts = (0..).zip(sizes).map(|(part, size)| (layout::archived(&scope.resource.name, poll_id, part), size));
     for (key, size) in parts {
-        let listed = if key == first.key { Some(first.size) } else { others.remove(&key) };
+        let listed = match others.remove(&key) {
+            None if key == first.key => Some(first.size),
+            // A listing may show the first, which is created last, and not another.
+            None => scope.lake.store().size_of(&key).await?,
+            listed => listed,
+        };
         match listed {
             Some(listed) if listed == size => report.figures.archived_bytes += size,
             Some(listed) => return Err(LakeError::damaged(&key, format!("has {listed} bytes and should have {size}"))),
