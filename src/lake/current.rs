@@ -20,12 +20,12 @@ use super::{
     FORMAT, Head, Lake, LakeError, Log, Replacement, Sealed, claim,
     commits::{CommitObject, commits_between, commits_up_to},
     defect::{Defect, has},
+    encoder::Encoder,
     fold::{Fold, Input},
     layout::Layout,
     parquet_file::{self, Content, Writer, Written},
     spool::Spool,
     store::Listed,
-    table_files::TableFiles,
 };
 use crate::schema::{EventPartition, Resource, Table, TableRows};
 
@@ -385,9 +385,13 @@ impl<'a> Projection<'a> {
         let commits = commits.into_iter().map(|commit| commit.key).collect();
         let fold = Fold::of(self.lake, self.resource, &self.spool, base, commits, None).await?;
         let _encoding = self.encoding.lock().await;
-        let mut files = self.begin(&self.tables, spool)?;
-        fold.present_rows(|rows| files.write(&rows)).await?;
-        self.close(files)
+        let encoder = self.encode(self.tables.clone(), spool)?;
+        fold.present_rows(|rows| {
+            encoder.write(0, rows);
+            Ok(())
+        })
+        .await?;
+        self.close(encoder)
     }
 
     /// What the tables hold where each of these is a part of them: a file of each table.
@@ -422,22 +426,26 @@ impl<'a> Projection<'a> {
         }
         let mut written = vec![object];
         let _encoding = self.encoding.lock().await;
-        let mut files = self.begin(lists, spool)?;
         if !lists.is_empty() {
+            let encoder = self.encode(lists.to_vec(), spool)?;
             for rows in content.batches(None)? {
-                files.write(&rows?).map_err(|error| LakeError::spool(&error))?;
+                encoder.write(0, rows?);
             }
+            written.extend(self.close(encoder)?);
         }
-        written.extend(self.close(files)?);
         Ok(Some(written))
     }
 
-    fn begin<'t>(&'t self, tables: &'t [Table], spool: &Spool) -> Result<TableFiles<'t>, LakeError> {
-        TableFiles::begin(self.resource, tables, spool).map_err(|error| LakeError::spool(&error))
+    /// Encodes rows of one object beside the reading of those that follow.
+    fn encode(&self, tables: Vec<Table>, spool: &Spool) -> Result<Encoder, LakeError> {
+        let encoder = Encoder::start(self.resource.clone(), tables, spool.clone())?;
+        encoder.begin();
+        Ok(encoder)
     }
 
-    fn close(&self, files: TableFiles<'_>) -> Result<Vec<Written>, LakeError> {
-        files.into_files().into_iter().map(|file| close(file, &self.lake.identity.id)).collect()
+    fn close(&self, encoder: Encoder) -> Result<Vec<Written>, LakeError> {
+        let files = encoder.finish()?.into_iter().flatten();
+        files.map(|file| close(file, &self.lake.identity.id)).collect()
     }
 
     /// Replaces an object, where the store can only if it is still the one that was `seen`.

@@ -17,7 +17,6 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take_record_batch;
-use parquet::errors::ParquetError;
 
 use super::{Head, Lake, LakeError, commits::commits_of, layout::Layout, parquet_file};
 use crate::{
@@ -80,7 +79,7 @@ impl<'a> Fold<'a> {
     /// Calls `each` with batches of last versions, of the records that have not gone.
     pub(super) async fn present_rows(
         self,
-        mut each: impl FnMut(RecordBatch) -> Result<(), ParquetError>,
+        mut each: impl FnMut(RecordBatch) -> Result<(), LakeError>,
     ) -> Result<(), LakeError> {
         let stands = |_, batch: &RecordBatch, row| self.key(batch, row).is_none_or(|key| !self.last.contains_key(&key));
         for input in &self.base {
@@ -111,7 +110,7 @@ impl<'a> Fold<'a> {
         key: &str,
         file: File,
         chosen: impl Fn(usize, &RecordBatch, usize) -> bool,
-        each: &mut impl FnMut(RecordBatch) -> Result<(), ParquetError>,
+        each: &mut impl FnMut(RecordBatch) -> Result<(), LakeError>,
     ) -> Result<(), LakeError> {
         let schema = self.resource.arrow_schema();
         let mut first_row = 0;
@@ -126,7 +125,7 @@ impl<'a> Fold<'a> {
                 _ => take_record_batch(&batch, &UInt32Array::from(rows))
                     .map_err(|error| LakeError::damaged(key, error.to_string()))?,
             };
-            each(conform(&rows, &schema, self.resource)?).map_err(|error| LakeError::spool(&error))?;
+            each(conform(&rows, &schema, self.resource)?)?;
         }
         Ok(())
     }

@@ -11,7 +11,6 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use parquet::errors::ParquetError;
 
 use super::{
     Head, Lake, LakeError,
@@ -81,6 +80,6 @@ impl<'a> Truth<'a> {
     ) -> Result<(), LakeError> {
         let keys = self.commits.iter().map(|commit| commit.key.clone()).collect();
         let fold = Fold::of(self.lake, self.resource, &self.spool, Vec::new(), keys, Some(wanted)).await?;
-        fold.present_rows(|batch| each(&batch).map_err(ParquetError::from)).await
+        fold.present_rows(|batch| each(&batch).map_err(|error| LakeError::spool(&error))).await
     }
 }
