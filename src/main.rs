@@ -81,6 +81,9 @@ const OPEN_FILES_MIN: u64 = 16;
 
 /// Threads that wait for the disk. Each keeps memory of its own, of which a hundred of them come to as much as all the rest.
 const DISK_THREADS: usize = 8;
+/// They stay when they have nothing to do: whatever thread is begun next would take up what one that ends leaves behind, and
+/// the memory that an encoder can use again would go to one that has no need of it.
+const DISK_THREADS_WAIT: Duration = Duration::MAX;
 
 /// Takes the secrets out of the environment and starts the threads: as many as the machine has cores, or as many as are
 /// asked for.
@@ -91,7 +94,7 @@ fn start() -> Result<(Environment, Runtime), Error> {
     }
     let environment = Environment::take().map_err(Error::Start)?;
     let mut builder = Builder::new_multi_thread();
-    builder.max_blocking_threads(DISK_THREADS);
+    builder.max_blocking_threads(DISK_THREADS).thread_keep_alive(DISK_THREADS_WAIT);
     if let Some(count) = environment.threads()? {
         builder.worker_threads(count).max_blocking_threads(count);
     }
