@@ -41,13 +41,13 @@ class Run:
         self.wall, self.cpu, self.peak_mib = wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def measure(command, **options):
+def measure(command, code=0, **options):
     began = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, **options)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began
-    if status != 0:
+    if os.waitstatus_to_exitcode(status) != code:
         raise RuntimeError(f"{command[0]} ended with {status}: {output}")
     return Run(wall, usage), output
 

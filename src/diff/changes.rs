@@ -169,8 +169,6 @@ pub struct Conclusion {
     pub tally: Tally,
     /// Records listed by the API before this poll.
     pub listed_before: u64,
-    /// The missing records as they were known.
-    pub missing: Vec<KnownRecord>,
     known: Known,
     listed: Positions,
     order: Order,
@@ -488,14 +486,13 @@ impl Diff {
     /// If the known records cannot be read.
     pub fn conclude(mut self) -> io::Result<Conclusion> {
         debug_assert!(self.unplaced.len() == 0, "records wait to be placed");
-        let missing = unlisted(&self.known, &self.listed)
-            .filter(|record| !record.as_ref().is_ok_and(|record| record.removed || record.unlisted))
-            .collect::<io::Result<Vec<_>>>()?;
-        self.tally.removed = missing.len() as u64;
+        for record in missing(&self.known, &self.listed) {
+            record?;
+            self.tally.removed += 1;
+        }
         Ok(Conclusion {
             tally: self.tally,
             listed_before: self.known.listed(),
-            missing,
             known: self.known,
             listed: self.listed,
             order: self.order,
@@ -522,16 +519,33 @@ fn unlisted<'a>(
     (0..).zip(known.stream(0, all)).filter(|(position, _)| !listed.contains(*position)).map(|(_, record)| record)
 }
 
+/// Those of them that the API has listed before, and that have not gone.
+fn missing<'a>(
+    known: &Known,
+    listed: &'a Positions,
+) -> impl Iterator<Item = io::Result<KnownRecord>> + Clone + use<'a> {
+    unlisted(known, listed).filter(|record| !record.as_ref().is_ok_and(|record| record.removed || record.unlisted))
+}
+
 impl Conclusion {
+    /// The missing records as they were known, as many as [`Tally::removed`]. All may be, so that guards come before.
+    ///
+    /// # Errors
+    ///
+    /// If the known records cannot be read.
+    pub fn missing(&self) -> io::Result<Vec<KnownRecord>> {
+        let count = self.tally.removed as usize;
+        missing(&self.known, &self.listed).take(count).collect()
+    }
+
     /// Keeps what is missing, as if it had been listed: for a poll that cannot tell whether it has gone.
     pub fn withhold_removals(&mut self) {
-        self.missing.clear();
         self.tally.removed = 0;
     }
 
     /// Takes what is missing for gone, once that is committed.
     pub fn settle_removals(&mut self) {
-        self.removals = !self.missing.is_empty();
+        self.removals = self.tally.removed > 0;
     }
 
     /// The records as they are known after the poll: in the order in which it listed them, and then the others.
@@ -829,7 +843,10 @@ mod tests {
         // From here on it can go.
         let mut diff = self::diff(after);
         assert!(diff.recognize(bytes(1010)).unwrap());
-        assert_eq!(diff.conclude().unwrap().missing.iter().map(|record| record.key).collect::<Vec<_>>(), [3]);
+        assert_eq!(
+            diff.conclude().unwrap().missing().unwrap().iter().map(|record| record.key).collect::<Vec<_>>(),
+            [3]
+        );
     }
 
     #[test]

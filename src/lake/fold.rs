@@ -171,13 +171,13 @@ fn again(key: &str, file: &File) -> Result<File, LakeError> {
     file.try_clone().map_err(|source| LakeError::io("read the copy of", key, source))
 }
 
-/// The last version as of `head` of each record whose key hash is in `wanted`, from the truth of these partitions. What
-/// another writer has committed since is not looked at. What the listings of the partitions lack is not missed here: what is
-/// given out is to be held to what is known of the records.
+/// Calls `each` with the last versions as of `head` of the records whose key hash is in `wanted`, in batches, from the truth of
+/// these partitions. What another writer has committed since is not looked at. What the listings of the partitions lack is not
+/// missed here: what is given out is to be held to what is known of the records.
 ///
 /// # Errors
 ///
-/// If an object cannot be read, or is not what a commit is.
+/// If an object cannot be read, or is not what a commit is, and with what `each` fails with.
 pub async fn last_rows(
     lake: &Lake,
     resource: &Resource,
@@ -185,7 +185,8 @@ pub async fn last_rows(
     spool: &Path,
     partitions: &HashSet<EventPartition>,
     wanted: &HashSet<u128>,
-) -> Result<Vec<RecordBatch>, LakeError> {
+    each: impl FnMut(RecordBatch) -> Result<(), LakeError>,
+) -> Result<(), LakeError> {
     let layout = Layout::new(resource, lake.identity.granularity);
     let mut commits = Vec::new();
     for partition in partitions {
@@ -193,13 +194,7 @@ pub async fn last_rows(
     }
     commits.sort();
     let commits = commits.into_iter().map(|(_, key)| key).collect();
-    let mut batches = Vec::new();
-    let keep = |batch| {
-        batches.push(batch);
-        Ok(())
-    };
-    Fold::of(lake, resource, spool, Vec::new(), commits, Some(wanted)).await?.present_rows(keep).await?;
-    Ok(batches)
+    Fold::of(lake, resource, spool, Vec::new(), commits, Some(wanted)).await?.present_rows(each).await
 }
 
 /// A row's `_seq`, and whether it says that its record has gone.

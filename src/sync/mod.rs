@@ -32,6 +32,7 @@ use std::{
 };
 
 pub use ambient::{Ambient, Stopwatch};
+use arrow_array::RecordBatch;
 pub use backfill::{Changes, Plan as BackfillPlan, Sample, Wanted, backfill};
 pub use brake::Brake;
 pub use by_resource::{ByResource, Figures, OfResource};
@@ -370,10 +371,10 @@ impl<S: Source> ResourceSync<'_, S> {
             observed.withheld = tally.removed;
             observed.conclusion.withhold_removals();
         }
-        let missing = &observed.conclusion.missing;
+        let missing = observed.missing()?;
         let paged = self.polling().page_size.is_some() && !self.config.limits.accept_removals;
         let mut singles = self.singles();
-        let may_be_there = paged && !missing.is_empty() && !singles.have_gone(head, missing).await?;
+        let may_be_there = paged && !missing.is_empty() && !singles.have_gone(head, &missing).await?;
         read.append(&mut singles.read);
         if may_be_there {
             tracing::warn!(
@@ -383,29 +384,32 @@ impl<S: Source> ResourceSync<'_, S> {
             );
             observed.withheld = missing.len() as u64;
             observed.conclusion.withhold_removals();
-        }
-        if observed.conclusion.missing.is_empty() {
             return Ok(());
         }
-        let missing: Missing = observed.conclusion.missing.iter().map(|record| (record.key, *record)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Missing = missing.into_iter().map(|record| (record.key, record)).collect();
         let partitions: HashSet<_> = missing.values().map(|record| record.partition).collect();
         let wanted: HashSet<_> = missing.keys().copied().collect();
-        let batches = lake::last_rows(self.lake, self.resource, head, self.spool(), &partitions, &wanted).await?;
-        observed.sink.drafts.begin_removals();
+        let drafts = &mut observed.sink.drafts;
+        drafts.begin_removals();
         let mut drafted = 0;
-        for batch in &batches {
+        let draft = |batch: RecordBatch| {
             for index in 0..batch.num_rows() {
-                let row = Row::read(batch, index, self.resource);
+                let row = Row::read(&batch, index, self.resource);
                 let key = row.key(self.resource).map(|key| key_hash(self.lake.seed(), key));
                 let Some(record) = key.and_then(|key| missing.get(&key)) else { continue };
                 // An older version of it, where the last is not to be found.
                 if row.digest(self.resource, self.lake.seed()) != record.digest {
                     continue;
                 }
-                observed.sink.drafts.append(Operation::Removed, filed(record), &row, Effect::removed(record.open))?;
+                drafts.append(Operation::Removed, filed(record), &row, Effect::removed(record.open))?;
                 drafted += 1;
             }
-        }
+            Ok(())
+        };
+        lake::last_rows(self.lake, self.resource, head, self.spool(), &partitions, &wanted, draft).await?;
         if drafted == missing.len() {
             Ok(())
         } else {

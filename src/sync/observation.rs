@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::ambient::PollStart;
 use crate::{
     decode::{Decoder, Refusal, Rejection, Row, Seed, key_hash, without_personal},
-    diff::{Census, Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, Sighting, Verdict},
+    diff::{Census, Conclusion, Diff, DiffError, Filed, GuardRefusal, Known, KnownRecord, Sighting, Verdict},
     error::Error,
     lake::{LakeError, Quarantined},
     record::{Body, ElementId, Elements, MalformedBody, RecordSlice, Splitter},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Text of rejected records that is held until the guards have spoken. More than this is no odd record here and there.
-const REJECTED_BYTES_MAX: usize = 64 << 20;
+const REJECTED_BYTES_MAX: usize = 32 << 20;
 /// Bytes of the body's beginning that are kept to say what it was, should it be no list.
 const BEGINNING_BYTES: usize = 256;
 /// Members that give a page of a list away.
@@ -168,6 +168,11 @@ impl<S> Observed<S> {
             (GuardRefusal::Unfit { .. }, Some((first, _))) => Error::Unfit { refusal, first: Box::new(first.clone()) },
             _ => Error::Guard(refusal),
         }
+    }
+
+    /// The missing records as they were known. They may be many where no guard has spoken yet.
+    pub(super) fn missing(&self) -> Result<Vec<KnownRecord>, Error> {
+        Ok(self.conclusion.missing().map_err(|error| LakeError::spool(&error))?)
     }
 }
 

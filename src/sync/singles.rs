@@ -81,7 +81,13 @@ impl<S: Source> Singles<'_, S> {
     async fn last_rows(&self, head: &Head, records: &HashMap<u128, KnownRecord>) -> Result<Vec<RecordBatch>, Error> {
         let partitions: HashSet<_> = records.values().map(|record| record.partition).collect();
         let wanted: HashSet<_> = records.keys().copied().collect();
-        Ok(lake::last_rows(self.lake, self.resource, head, self.spool, &partitions, &wanted).await?)
+        let mut batches = Vec::new();
+        let keep = |batch| {
+            batches.push(batch);
+            Ok(())
+        };
+        lake::last_rows(self.lake, self.resource, head, self.spool, &partitions, &wanted, keep).await?;
+        Ok(batches)
     }
 
     /// Whether a single read leaves out what was known of the record.

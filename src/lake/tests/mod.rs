@@ -470,14 +470,13 @@ async fn last_rows_are_those_of_the_records_asked_for_as_of_the_head() {
     let head = writer.settle().await;
     // Another writer has seen the record go, after the head that this one polled against.
     writer.commit("p3", &[(Removed, 0, "a", 2)]).await;
-    let rows =
-        last_rows(&lake, &writer.deposits, &head, &spool(), &HashSet::from([partition(0)]), &wanted).await.unwrap();
-    let seqs: Vec<i64> = rows
-        .iter()
-        .flat_map(|batch| {
-            batch.column_by_name("_seq").unwrap().as_primitive::<arrow_array::types::Int64Type>().values().to_vec()
-        })
-        .collect();
+    let mut seqs: Vec<i64> = Vec::new();
+    let each = |batch: RecordBatch| {
+        seqs.extend(batch["_seq"].as_primitive::<arrow_array::types::Int64Type>().values());
+        Ok(())
+    };
+    let partitions = HashSet::from([partition(0)]);
+    last_rows(&lake, &writer.deposits, &head, &spool(), &partitions, &wanted, each).await.unwrap();
     assert_eq!(seqs, [2]);
 }
 

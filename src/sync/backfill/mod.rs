@@ -272,7 +272,7 @@ impl<S: Source> Backfill<'_, S> {
         let conclusion = &mut observed.conclusion;
         let doubtful = conclusion.tally.hides_the_missing() || page_size.is_some();
         if doubtful && !self.config.limits.accept_removals {
-            observed.withheld = conclusion.missing.len() as u64;
+            observed.withheld = conclusion.tally.removed;
             conclusion.withhold_removals();
         }
         Ok(Some(observed))
@@ -325,7 +325,7 @@ impl<S: Source> Backfill<'_, S> {
 
     /// Drafts a last row for each record of the range that is missing.
     async fn draft_removals(&self, head: &Head, observed: &mut Observed<Planning>) -> Result<(), Error> {
-        let missing: Missing = observed.conclusion.missing.iter().map(|record| (record.key, *record)).collect();
+        let missing: Missing = observed.missing()?.into_iter().map(|record| (record.key, record)).collect();
         let wanted = missing.iter().map(|(key, record)| (*key, record.partition)).collect();
         let sink = &mut observed.sink;
         sink.drafts.begin_removals();

@@ -127,16 +127,15 @@ impl<S: Source> Comparing<'_, S> {
 
     /// Leaves out what is missing where it may be there all the same, as a sync does, and says how much that is.
     async fn withhold_missing(&self, head: &Head, observed: &mut Observed<Differing>) -> Result<u64, Error> {
-        let conclusion = &mut observed.conclusion;
-        let missing = conclusion.missing.len() as u64;
+        let missing = observed.conclusion.tally.removed;
         let is_paged = self.polling().page_size.is_some();
         let is_certain = missing == 0
-            || !conclusion.tally.hides_the_missing()
-                && (!is_paged || self.singles().have_gone(head, &conclusion.missing).await?);
+            || !observed.conclusion.tally.hides_the_missing()
+                && (!is_paged || self.singles().have_gone(head, &observed.missing()?).await?);
         if is_certain {
             return Ok(0);
         }
-        conclusion.withhold_removals();
+        observed.conclusion.withhold_removals();
         Ok(missing)
     }
 
@@ -147,12 +146,13 @@ impl<S: Source> Comparing<'_, S> {
         observed: Observed<Differing>,
         comparison: &mut Comparison,
     ) -> Result<(), Error> {
+        let missing = observed.missing()?;
         let Observed { conclusion, sink: Differing { mut found, mut texts, .. }, .. } = observed;
         let tally = conclusion.tally;
         comparison.api = tally.listed() - tally.repeated;
         comparison.equal = tally.unchanged + tally.equal;
         comparison.quarantined = tally.rejected;
-        let wanted: HashSet<u128> = texts.keys().chain(conclusion.missing.iter().map(|record| record.key)).collect();
+        let wanted: HashSet<u128> = texts.keys().chain(missing.iter().map(|record| record.key)).collect();
         if !wanted.is_empty() {
             let mut decoder = self.decoder();
             let mut met = 0;

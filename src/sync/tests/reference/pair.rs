@@ -221,7 +221,7 @@ fn drafted(drafts: Drafts, body: Body) -> Result<(u64, u64, u64), String> {
 fn figures(observed: &Observed<Drafting>) -> Result<Findings, String> {
     let tally = observed.conclusion.tally;
     agree("older versions", &observed.sink.oddities.stale.count, &tally.stale)?;
-    agree("missing", &(observed.conclusion.missing.len() as u64), &tally.removed)?;
+    agree("missing", &(observed.conclusion.missing().unwrap().len() as u64), &tally.removed)?;
     Ok(Findings {
         added: tally.added,
         changed: tally.changed,
