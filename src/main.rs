@@ -79,11 +79,9 @@ fn keep_to_itself() {
 /// Files that must be allowed to be open at once: with fewer, not even signals can be received.
 const OPEN_FILES_MIN: u64 = 16;
 
-/// Threads that wait for the disk. Each keeps memory of its own, of which a hundred of them come to as much as all the rest.
+/// Threads that wait for the disk. Each keeps memory of its own, of which a hundred of them come to as much as all the rest. They
+/// stay when they have nothing to do, since what one leaves behind goes to whatever thread is begun next, which has no use for it.
 const DISK_THREADS: usize = 8;
-/// They stay when they have nothing to do: whatever thread is begun next would take up what one that ends leaves behind, and
-/// the memory that an encoder can use again would go to one that has no need of it.
-const DISK_THREADS_WAIT: Duration = Duration::MAX;
 
 /// Takes the secrets out of the environment and starts the threads: as many as the machine has cores, or as many as are
 /// asked for.
@@ -94,7 +92,7 @@ fn start() -> Result<(Environment, Runtime), Error> {
     }
     let environment = Environment::take().map_err(Error::Start)?;
     let mut builder = Builder::new_multi_thread();
-    builder.max_blocking_threads(DISK_THREADS).thread_keep_alive(DISK_THREADS_WAIT);
+    builder.max_blocking_threads(DISK_THREADS).thread_keep_alive(Duration::MAX);
     if let Some(count) = environment.threads()? {
         builder.worker_threads(count).max_blocking_threads(count);
     }

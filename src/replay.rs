@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::{
     api::{Answer, ApiError, BodyStream, ListRequest, Source},
     config::{Config, Polling},
+    diff::Believed,
     error::Error,
     figure,
     lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Projection, Store, Twins},
@@ -43,6 +44,10 @@ pub struct Replayed {
     pub changed: u64,
     /// Gone.
     pub removed: u64,
+    /// That fit no column, and went to quarantine.
+    pub quarantined: u64,
+    /// Missing, and not taken for gone.
+    pub withheld: u64,
     /// Number of the last commit.
     pub head: u64,
 }
@@ -65,6 +70,12 @@ pub async fn run(config: &Config, from: &str, ambient: &Ambient) -> Result<Repor
     if archives.iter().all(|polls| polls.as_ref().is_ok_and(Vec::is_empty)) {
         let problem = "there is no archive of a poll; `raw_archive = true` has syncs keep one".to_owned();
         return Err(Error::Replay { location: from.to_owned(), problem });
+    }
+    // Where nothing can be replayed, no lake is made.
+    if !archives.iter().any(|polls| polls.as_ref().is_ok_and(|polls| !polls.is_empty()))
+        && let Some(failed) = archives.iter().position(Result::is_err)
+    {
+        archives.swap_remove(failed)?;
     }
     let store = Store::open(&config.lake, &config.s3, true)?;
     store.refuse_links().await?;
@@ -108,6 +119,8 @@ impl Replay<'_> {
             replayed.added += resource.added;
             replayed.changed += resource.changed;
             replayed.removed += resource.removed;
+            replayed.quarantined += resource.quarantined;
+            replayed.withheld += resource.withheld;
             replayed.head = resource.head;
             if resource.failure.is_some() {
                 return Ok(resource.failure);
@@ -163,7 +176,7 @@ impl Replay<'_> {
         config.resources = vec![resource];
         config.limits.accept_removals = poll.accept_removals;
         // What was taken is taken again, be it that something else has come or gone since.
-        config.limits.believed = true;
+        config.limits.believed = Some(Believed { rejected: poll.rejected, withheld: poll.withheld });
         config.raw_archive = false;
         let since = poll
             .since
@@ -213,7 +226,8 @@ impl Source for Archived<'_> {
     }
 
     async fn single(&self, _: &Resource, key: &str) -> Result<Option<Vec<u8>>, ApiError> {
-        // What was not asked for was not in the lake, or not expected to change: a backfill, which is in no archive, has seen to it.
+        // What was not asked for was not missed by the lake of then, or not expected to change: a backfill, which is in no archive,
+        // has seen to it.
         Ok(self.singles.get(key).copied().flatten().map(|text| text.as_bytes().to_vec()))
     }
 }
@@ -234,7 +248,7 @@ impl Display for Report {
         };
         line(["resource", "polls", "refused", "replayed", "commits", "added", "changed", "removed", "head"])?;
         for OfResource { resource, figures, .. } in &self.0 {
-            let Replayed { polls, refused, replayed, commits, added, changed, removed, head } = figures;
+            let Replayed { polls, refused, replayed, commits, added, changed, removed, head, .. } = figures;
             let [polls, refused, replayed, commits, added, changed, removed, head] =
                 [polls, refused, replayed, commits, added, changed, removed, head].map(ToString::to_string);
             line([resource, &polls, &refused, &replayed, &commits, &added, &changed, &removed, &head])?;

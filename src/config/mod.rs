@@ -228,7 +228,7 @@ impl Config {
                 paged: false,
                 quarantine_share_max: share(file.quarantine_max)?,
                 quarantine_min: QUARANTINE_MIN,
-                believed: false,
+                believed: None,
             },
             spool: spool(&file.spool, environment)?,
             credentials_for: file.credentials_for,

@@ -22,8 +22,17 @@ pub struct Limits {
     pub quarantine_share_max: f64,
     /// Rejected records that are always allowed, however few are listed.
     pub quarantine_min: u64,
-    /// The poll was believed when it was made, and is read once more: no guard speaks.
-    pub believed: bool,
+    /// What became of the poll when it was made, if it was believed and is read once more: then whatever is missing was heard of.
+    pub believed: Option<Believed>,
+}
+
+/// What became of a poll that was believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Believed {
+    /// Records that did not fit.
+    pub rejected: u64,
+    /// Whether what was missing was not taken for removed.
+    pub withheld: bool,
 }
 
 /// Default of `quarantine_max`: one record in a thousand.
@@ -44,7 +53,7 @@ impl Default for Limits {
             paged: false,
             quarantine_share_max: QUARANTINE_SHARE_MAX,
             quarantine_min: QUARANTINE_MIN,
-            believed: false,
+            believed: None,
         }
     }
 }
@@ -97,16 +106,15 @@ impl Limits {
     ///
     /// The first guard of the table above that refuses it.
     pub fn check(&self, poll: &Conclusion) -> Result<(), GuardRefusal> {
-        if self.believed {
-            return Ok(());
-        }
         let (listed, known) = (poll.tally.listed(), poll.listed_before);
         let (missing, rejected) = (poll.tally.removed, poll.tally.rejected);
-        let rejected_max = self.quarantine_min.max((listed as f64 * self.quarantine_share_max) as u64);
+        let rejected_then = self.believed.map_or(0, |believed| believed.rejected);
+        let rejected_max =
+            self.quarantine_min.max((listed as f64 * self.quarantine_share_max) as u64).max(rejected_then);
         if rejected > rejected_max || (rejected > 0 && rejected == listed) {
             return Err(GuardRefusal::Unfit { rejected, listed });
         }
-        if self.accept_removals || missing == 0 {
+        if self.accept_removals || self.believed.is_some() || missing == 0 {
             return Ok(());
         }
         if listed == 0 {
@@ -192,6 +200,15 @@ mod tests {
         let limits = Limits { accept_removals: true, ..Limits::default() };
         assert_eq!(limits.check(&poll(5, 0, 0)), Ok(()));
         assert!(limits.check(&poll(5, 0, 11)).is_err());
+    }
+
+    #[test]
+    fn of_a_poll_that_was_believed_what_is_missing_passes_and_no_more_that_is_unfit() {
+        let limits = Limits { believed: Some(Believed { rejected: 20, withheld: false }), ..Limits::default() };
+        assert_eq!(limits.check(&poll(100, 40, 20)), Ok(()));
+        assert_eq!(limits.check(&poll(100, 0, 0)), Ok(()));
+        assert!(limits.check(&poll(100, 40, 21)).is_err());
+        assert!(limits.check(&poll(0, 0, 20)).is_err(), "nothing fits");
     }
 
     #[test]

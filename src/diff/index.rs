@@ -30,7 +30,7 @@ impl ElementIndex {
             tables => (0..tables).map(|_| HashTable::with_capacity(TABLE_MAX)).collect(),
         };
         let mut index = Self { known: known.clone(), tables };
-        // There is room for all, so that none is ever hashed again.
+        // What there is no room for is left out, so that none is ever hashed again.
         let never = |_: &u32| 0;
         for (position, record) in (0..).zip(known.records()) {
             let record = record?;
@@ -38,7 +38,7 @@ impl ElementIndex {
                 let hash = record.element.hash;
                 let number = index.table_of(hash);
                 let table = &mut index.tables[number];
-                // What the index lacks is decoded: which takes longer, and comes to the same.
+                // It is decoded then: which takes longer, and comes to the same.
                 if table.len() < table.capacity() {
                     table.insert_unique(hash, position as u32, never);
                 }

@@ -24,7 +24,7 @@ mod unplaced;
 mod window;
 
 pub use changes::{Conclusion, Diff, DiffError, Filed, Placed, Sighting, Tally, Verdict};
-pub use guards::{GuardRefusal, Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX};
+pub use guards::{Believed, GuardRefusal, Limits, QUARANTINE_MIN, QUARANTINE_SHARE_MAX};
 pub use known::{Census, KNOWN_RECORD_BYTES, Known, KnownRecord};
 pub use known_map::KnownMap;
 pub use unplaced::TextAt;

@@ -1,7 +1,8 @@
 //! The archive: what each poll was answered with, so that a lake can be made anew from what the API has said.
 //!
 //! ```text
-//! raw/<resource>/<poll id>.json.zst      a frame that decoders skip, with what was asked and when; then the body
+//! raw/<resource>/<poll id>.json.zst      a frame that decoders skip, with what was asked and when, as JSON behind its XXH3 in eight
+//!                                        bytes (least significant first); then the body
 //! raw/<resource>/<poll id>.json.zst.1    what is more of it than an object shall hold, and so on
 //! ```
 //!
@@ -19,6 +20,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 use zstd::stream::{read::Decoder, write::Encoder};
 
 use super::{
@@ -43,6 +45,8 @@ const PART_BYTES: u64 = 32 << 20;
 const SKIPPED: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
 /// Bytes of both.
 const FRAME_START: usize = 8;
+/// Bytes of the checksum in front of what a frame tells.
+const CHECKSUM_BYTES: usize = 8;
 /// Bytes of an object that are read to know what it is, which are mostly enough.
 const START_BYTES: u64 = 16 << 10;
 /// Objects that are asked for at the same time.
@@ -75,6 +79,10 @@ pub struct ArchivedPoll {
     pub refused: Option<String>,
     /// Columns of personal data that are not as they were received: `drop`, or `hmac:` and the name of the key.
     pub treated: BTreeMap<String, String>,
+    /// Records that did not fit the schema.
+    pub rejected: u64,
+    /// Whether what was missing was not taken for removed.
+    pub withheld: bool,
     /// Records that were asked for by themselves.
     pub singles: Vec<SingleRead>,
     /// Bytes of the body, compressed.
@@ -200,8 +208,8 @@ impl<'a> Archive<'a> {
             *text = text.as_ref().map(|text| treated(text, &self.resource.columns).into_owned());
         }
         let told = serde_json::to_vec(&poll).map_err(|error| LakeError::spool(&error))?;
-        let length = u32::try_from(told.len()).map_err(|error| LakeError::spool(&error))?;
-        let frame = [&SKIPPED[..], &length.to_le_bytes(), &told].concat();
+        let length = u32::try_from(CHECKSUM_BYTES + told.len()).map_err(|error| LakeError::spool(&error))?;
+        let frame = [&SKIPPED[..], &length.to_le_bytes(), &xxh3_64(&told).to_le_bytes(), &told].concat();
         let whole_size = frame.len() as u64 + size;
         let parts: Vec<_> = (0..).zip(part_sizes(whole_size)).collect();
         for (part, part_size) in parts.into_iter().rev() {
@@ -234,12 +242,12 @@ impl<'a> Archive<'a> {
         Ok(polls)
     }
 
-    /// What the first part of a poll tells, and the sizes of all parts that follow from it.
+    /// What the first part of a poll tells, and the bytes of all its parts together.
     pub(super) async fn read_start(
         &self,
         Listed { key, size, .. }: &Listed,
         poll_id: &str,
-    ) -> Result<(ArchivedPoll, Vec<u64>), LakeError> {
+    ) -> Result<(ArchivedPoll, u64), LakeError> {
         let damaged = |problem: &str| LakeError::damaged(key, problem);
         let vanished = || damaged("has vanished");
         if *size == 0 {
@@ -251,15 +259,16 @@ impl<'a> Archive<'a> {
             start = self.store.start(key, end as u64).await?.ok_or_else(vanished)?;
         }
         let told = start.get(FRAME_START..end).ok_or_else(|| damaged("ends too early"))?;
-        let poll: ArchivedPoll = serde_json::from_slice(told).map_err(|error| damaged(&error.to_string()))?;
-        if poll.format > FORMAT {
+        let poll = ArchivedPoll::told(told).map_err(|problem| damaged(&problem))?;
+        if poll.format != FORMAT {
             return Err(LakeError::NewerFormat { found: poll.format });
         }
         if (poll.poll_id.as_str(), &poll.resource) != (poll_id, &self.resource.name) {
             return Err(damaged("tells of another poll"));
         }
-        let sizes = part_sizes(end as u64 + poll.size).collect();
-        Ok((poll, sizes))
+        let bytes =
+            poll.size.checked_add(end as u64).ok_or_else(|| damaged("tells of more bytes than there can be"))?;
+        Ok((poll, bytes))
     }
 
     /// What a poll was answered with, once it is found to be whole.
@@ -311,11 +320,20 @@ impl ArchivedPoll {
         };
         let mut told = Vec::new();
         file.by_ref().take((end - FRAME_START) as u64).read_to_end(&mut told)?;
-        let poll: Self = serde_json::from_slice(&told)?;
+        let poll = Self::told(&told).map_err(io::Error::other)?;
         match poll.format {
             FORMAT => Ok(Some(poll)),
             found => Err(io::Error::other(format!("it has format {found}, this version knows {FORMAT}"))),
         }
+    }
+
+    /// What a frame tells, from its content, or why it is not to be believed.
+    fn told(content: &[u8]) -> Result<Self, String> {
+        let (checksum, told) = content.split_first_chunk::<CHECKSUM_BYTES>().ok_or("tells nothing")?;
+        if u64::from_le_bytes(*checksum) != xxh3_64(told) {
+            return Err("tells something else of its poll than was written".to_owned());
+        }
+        serde_json::from_slice(told).map_err(|error| error.to_string())
     }
 
     /// Takes over what was done with personal data before it came to the archive: it cannot be undone, and must not be done
@@ -341,7 +359,7 @@ fn take_treatments(columns: &mut [Column], prefix: &str, all: &BTreeMap<String, 
 }
 
 /// The sizes of the objects of so many bytes in all.
-fn part_sizes(bytes: u64) -> impl Iterator<Item = u64> {
+pub(super) fn part_sizes(bytes: u64) -> impl Iterator<Item = u64> {
     (0..bytes.div_ceil(PART_BYTES)).map(move |part| PART_BYTES.min(bytes - part * PART_BYTES))
 }
 

@@ -1,15 +1,22 @@
-//! Parquet encoded beside the reading of the body, on a thread of its own.
+//! Parquet encoded beside the reading of the rows, on a thread of its own.
 //!
 //! In: batches of rows, each for one of many objects. Out: their files, not yet closed. A few batches wait at most, so that
 //! whoever reads is slowed down to what can be encoded. What becomes of the batches depends on their order alone.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
-    thread::{self, JoinHandle},
+    io,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        LazyLock, Mutex, PoisonError,
+        mpsc::{self, Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
 };
 
 use arrow_array::RecordBatch;
 use parquet::errors::ParquetError;
+use tokio::runtime::{self, Runtime};
 
 use super::{LakeError, parquet_file::Writer, spool::Spool, table_files::TableFiles};
 use crate::schema::{Resource, Table};
@@ -32,18 +39,32 @@ enum Job {
 /// The files of one object: with its rows, and of each table that is encoded beside them.
 type Files = Vec<Writer>;
 
+/// What a thread comes to: the files of each object, or why they are not there, or its panic.
+type Encoded = thread::Result<Result<Vec<Files>, ParquetError>>;
+
+/// The threads of all encoders. One that has ended its work waits for the next encoder, which so finds the memory that this one
+/// has used; a thread that is begun anew would take more.
+static THREADS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+    runtime::Builder::new_current_thread().thread_name("encoder").thread_keep_alive(Duration::MAX).build()
+});
+
 pub(super) struct Encoder {
     jobs: SyncSender<Job>,
-    thread: JoinHandle<Result<Vec<Files>, ParquetError>>,
+    /// Received from once: behind a lock for those who hold an encoder across threads.
+    encoded: Mutex<Receiver<Encoded>>,
 }
 
 impl Encoder {
     /// For rows of this resource, and the `tables` of it that are to be encoded: at least its own, which comes first.
     pub(super) fn start(resource: Resource, tables: Vec<Table>, spool: Spool) -> Result<Self, LakeError> {
         let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let thread = thread::Builder::new().name("encoder".to_owned());
-        let thread = thread.spawn(move || encode(&resource, &tables, &spool, waiting));
-        Ok(Self { jobs, thread: thread.map_err(|error| LakeError::spool(&error))? })
+        let (done, encoded) = mpsc::channel();
+        let threads = THREADS.as_ref().map_err(|error| LakeError::spool(error))?;
+        threads.spawn_blocking(move || {
+            let encode = || encode(&resource, &tables, &spool, waiting);
+            done.send(panic::catch_unwind(AssertUnwindSafe(encode)))
+        });
+        Ok(Self { jobs, encoded: Mutex::new(encoded) })
     }
 
     /// Begins the next object.
@@ -73,9 +94,11 @@ impl Encoder {
     /// If something could not be encoded, or the spool not be written.
     pub(super) fn finish(self) -> Result<Vec<Files>, LakeError> {
         drop(self.jobs);
-        match self.thread.join() {
-            Ok(written) => written.map_err(|error| LakeError::spool(&error)),
-            Err(panic) => std::panic::resume_unwind(panic),
+        let encoded = self.encoded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match encoded.recv() {
+            Ok(Ok(written)) => written.map_err(|error| LakeError::spool(&error)),
+            Ok(Err(panic)) => panic::resume_unwind(panic),
+            Err(gone) => Err(LakeError::spool(&gone)),
         }
     }
 }

@@ -132,15 +132,23 @@ impl<'a> Log<'a> {
         Ok(self.end(state::claim_hint(self.lake, &self.layout).await).await?.ok())
     }
 
-    /// The cursor of the first commit; `None` if there is none, or it is a void that followed nothing.
+    /// The cursor of the first commit that is not a void which followed nothing; `None` if there is none.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
     pub async fn first(&self) -> Result<Option<Cursor>, LakeError> {
-        let Some(claim) = claim::read(self.lake, &self.layout, 1).await? else { return Ok(None) };
-        let Some(object) = claim.object(1) else { return Ok(None) };
-        Ok(read_commit(self.lake, &object.key).await?.and_then(|commit| commit.cursor))
+        let mut seq = 1;
+        while let Some(claim) = claim::read(self.lake, &self.layout, seq).await? {
+            for object in &claim.objects {
+                let commit = read_commit(self.lake, &object.key).await?;
+                if let Some(cursor) = commit.and_then(|commit| commit.cursor) {
+                    return Ok(Some(cursor));
+                }
+            }
+            seq = claim.next();
+        }
+        Ok(None)
     }
 
     async fn head_from(&self, hint: u64) -> Result<Head, LakeError> {

@@ -27,6 +27,7 @@ mod identity;
 mod layout;
 mod log;
 mod parquet_file;
+mod poll_name;
 mod probe;
 mod quarantine;
 mod runs;
@@ -54,6 +55,7 @@ pub use footer::{Backfill, Commit, CommitKind, Cursor, FORMAT, input_name, input
 pub use history::History;
 pub use identity::{Identity, Lake};
 pub use log::{Head, Log, Outcome};
+pub use poll_name::{chance_of_poll, poll_name};
 pub use probe::Probe;
 pub use quarantine::{Quarantine, Quarantined};
 pub use snapshot::{Compacted, Snapshots};

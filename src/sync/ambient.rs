@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     lake::{
-        Cursor, Head, Identity,
+        Cursor, Head, Identity, chance_of_poll,
         defect::{Defect, has},
-        input_name,
+        input_name, poll_name,
     },
     schema::Granularity,
 };
@@ -71,10 +71,9 @@ impl Ambient {
     /// `None` if no poll has this name.
     #[must_use]
     pub fn of_poll(id: &str, observed_at: i64) -> Option<Self> {
-        let name = uuid::Uuid::parse_str(id).ok()?;
-        let tail = name.as_u128().to_be_bytes()[6..].iter().rev().fold(0, |tail, byte| tail << 8 | u128::from(*byte));
+        let chance = chance_of_poll(id)?;
         let began = DateTime::from_timestamp_micros(observed_at)?;
-        Some(Self::new(move || began, move || tail))
+        Some(Self::new(move || began, move || chance))
     }
 
     /// The time.
@@ -105,24 +104,13 @@ impl Ambient {
         }
         let before = head.cursor.as_ref().filter(|_| !has(Defect::TrustsTheClock));
         let observed_at = before.map_or(now, |cursor| now.max(cursor.observed_at + 1));
-        PollStart { id: self.name_of(now, observed_at), observed_at }
+        PollStart { id: poll_name(now, observed_at, self.random()), observed_at }
     }
 
     /// Whether a poll that begins with this ambient would have the name and time of the cursor's, whatever it had to follow: it is
     /// the same poll, or was to make up for a part of it that is missing.
     pub(crate) fn is_of(&self, cursor: &Cursor) -> bool {
-        self.name_of(self.now().timestamp_micros(), cursor.observed_at) == cursor.poll_id
-    }
-
-    /// The name of a poll at this moment, if it is now, or was moved there. Within the same millisecond the same chance would make
-    /// the same name, as where a poll is replayed of which there is a part.
-    fn name_of(&self, now: i64, observed_at: i64) -> String {
-        let milliseconds = u64::try_from(observed_at / 1000).unwrap_or_default();
-        let moved = if observed_at == now { 0 } else { observed_at as u128 };
-        let random: [u8; 16] = (self.random() ^ moved).to_le_bytes();
-        let mut tail = [0; 10];
-        tail.copy_from_slice(&random[..10]);
-        uuid::Builder::from_unix_timestamp_millis(milliseconds, &tail).into_uuid().to_string()
+        poll_name(self.now().timestamp_micros(), cursor.observed_at, self.random()) == cursor.poll_id
     }
 
     /// The same for an input that says what was so at `input_time` (microseconds): its rows are observed now, and tell in the

@@ -279,7 +279,7 @@ impl<S: Source> ResourceSync<'_, S> {
         if !plan.is_whole() {
             // What is not listed was not asked for.
             observed.conclusion.withhold_removals();
-            if let Some(doubt) = doubt_of_part(&observed, limits).filter(|_| !limits.believed) {
+            if let Some(doubt) = doubt_of_part(&observed, limits).filter(|_| limits.believed.is_none()) {
                 tracing::warn!(resource = self.resource.name, doubt, "reading the whole list");
                 return Ok(Seen::Doubtful);
             }
@@ -340,6 +340,8 @@ impl<S: Source> ResourceSync<'_, S> {
             etag: observed.etag.clone(),
             accept_removals: self.config.limits.accept_removals,
             refused: refusal.map(ToString::to_string),
+            rejected: observed.conclusion.tally.rejected,
+            withheld: observed.withheld > 0,
             singles: read,
             ..ArchivedPoll::default()
         };
@@ -358,8 +360,18 @@ impl<S: Source> ResourceSync<'_, S> {
         read: &mut Vec<SingleRead>,
     ) -> Result<(), Error> {
         let tally = observed.conclusion.tally;
-        let doubtful = tally.hides_the_missing() && !self.config.limits.accept_removals;
-        if tally.removed > 0 && doubtful {
+        let Limits { accept_removals, believed, .. } = self.config.limits;
+        if tally.removed > 0 && believed.is_some_and(|believed| believed.withheld) {
+            tracing::warn!(
+                resource = self.resource.name,
+                missing = tally.removed,
+                "removals are withheld, as they were then"
+            );
+            observed.withheld = tally.removed;
+            observed.conclusion.withhold_removals();
+            return Ok(());
+        }
+        if tally.removed > 0 && tally.hides_the_missing() && !accept_removals {
             tracing::warn!(
                 resource = self.resource.name,
                 missing = tally.removed,
@@ -372,7 +384,7 @@ impl<S: Source> ResourceSync<'_, S> {
             observed.conclusion.withhold_removals();
         }
         let missing = observed.missing()?;
-        let paged = self.polling().page_size.is_some() && !self.config.limits.accept_removals;
+        let paged = self.polling().page_size.is_some() && !accept_removals;
         let mut singles = self.singles();
         let may_be_there = paged && !missing.is_empty() && !singles.have_gone(head, &missing).await?;
         read.append(&mut singles.read);

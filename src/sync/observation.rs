@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Text of rejected records that is held until the guards have spoken. More than this is no odd record here and there.
-const REJECTED_BYTES_MAX: usize = 32 << 20;
+const REJECTED_BYTES_MAX: usize = 16 << 20;
 /// Bytes of the body's beginning that are kept to say what it was, should it be no list.
 const BEGINNING_BYTES: usize = 256;
 /// Members that give a page of a list away.

@@ -171,6 +171,53 @@ fn what_was_taken_then_is_taken_though_a_backfill_has_done_something_between() {
 }
 
 #[test]
+fn what_was_not_taken_for_removed_is_not_taken_for_that_by_a_replay() {
+    let (lake, anew, api) = (Lake::new(), Lake::new(), ScriptedApi::start());
+    // The first was last modified on a day, and so many follow it.
+    let serve = |day: u64, count: u64| {
+        let first = format!(
+            r#"[{{"transactionId":"T0","createdAt":"2026-01-03T08:00:00Z","status":"COMPLETED","fromAmount":{day},
+            "fills":[{{"transactionId":"F0","modifiedAt":"2026-01-{day:02}T08:00:00Z"}}]}},"#
+        );
+        api.serve("/api/v1/trades", trades(count).replacen('[', &first, 1));
+    };
+    let sync = || Sync::of(&lake, &api.url(), "trades").settings(ARCHIVED).succeed();
+    serve(4, 20);
+    sync();
+    serve(5, 20);
+    Backfill::of(&lake, &api.url(), "trades").publish();
+    // The server that answers is behind what the backfill has seen, so that what it does not list may be there.
+    serve(4, 15);
+    let synced = sync();
+    assert_eq!(["removed", "withheld"].map(|name| synced.figure("trades", name)), [0, 5]);
+    // In the lake of the replay it is behind nothing.
+    let lines = replay(&lake, &anew, &["--resource=trades"]);
+    assert_eq!(["replayed", "removed", "withheld"].map(|name| figures(&lines, name)), [2, 0, 5]);
+    let keys = |lake: &Lake| format!("(SELECT transaction_id FROM {})", lake.scan("current", "trades"));
+    assert_eq!(DuckDb::start().rows_apart(&keys(&lake), &keys(&anew)), "0");
+    assert_verified(&anew);
+}
+
+#[test]
+fn a_poll_of_which_less_fits_than_then_is_not_replayed() {
+    let (lake, anew, api) = (Lake::new(), Lake::new(), ScriptedApi::start());
+    api.serve("/api/v1/trades", trades(30));
+    Sync::of(&lake, &api.url(), "trades").settings(ARCHIVED).succeed();
+    let schemas = anew.folder().join("schemas");
+    fs::create_dir_all(&schemas).unwrap();
+    let schema = include_str!("../../schemas/trades.json");
+    let harmed =
+        schema.replacen(r#""json": "fromAmount", "type": "decimal""#, r#""json": "fromAmount", "type": "boolean""#, 1);
+    assert!(harmed != schema);
+    fs::write(schemas.join("trades.json"), harmed).unwrap();
+    let schemas = format!("--schemas={}", schemas.display());
+    let ended = run(&mut command(&lake, &anew, &["--resource=trades", &schemas]));
+    assert_eq!(ended.code, Some(65), "{ended:?}");
+    assert!(ended.stderr.contains("30 of 30 records do not fit the schema"), "{}", ended.stderr);
+    assert_eq!(figures(&replay(&lake, &anew, &["--resource=trades"]), "added"), 30);
+}
+
+#[test]
 fn a_replay_that_was_killed_behind_its_last_commit_is_ended_by_the_next() {
     let (lake, anew, sandbox) = (Lake::new(), Lake::new(), Sandbox::start(107, 200));
     sync(&lake, &sandbox, "").succeed();
@@ -218,7 +265,19 @@ fn what_cannot_be_replayed_is_refused_and_nothing_is_made() {
     }
     sync(&lake, 4);
     assert_refused(&lake, &lake, "3 polls of it can only come to another lake");
-    assert_eq!(figures(&replay(&lake, &anew, &["--resource=trades"]), "replayed"), 4);
+    // Nor if that was cut off behind its claim, which the next has closed.
+    for folder in ["changes", "current", "meta/trades/state"] {
+        fs::remove_dir_all(lake.path().join(folder)).unwrap();
+    }
+    fs::remove_file(lake.path().join("meta/trades/current.json")).unwrap();
+    sync(&lake, 4);
+    assert_refused(&lake, &lake, "4 polls of it can only come to another lake");
+    assert_eq!(figures(&replay(&lake, &anew, &["--resource=trades"]), "replayed"), 5);
+    // Where none of it can be read, no lake is made either.
+    let (harmed, anew) = (Lake::of(&lake.contents()), Lake::new());
+    harmed.files_below("raw").iter().for_each(|file| fs::write(harmed.path().join(file), "junk").unwrap());
+    let ended = run(&mut command(&harmed, &anew, &["--resource=trades"]));
+    assert_eq!((ended.code, anew.files()), (Some(76), Vec::new()), "{ended:?}");
 }
 
 #[test]
@@ -230,6 +289,10 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
     }
     let second = lake.files_below("raw/trades")[1].clone();
     let size = fs::metadata(lake.path().join(&second)).unwrap().len() as usize;
+    let told = fs::read(lake.path().join(&second)).unwrap();
+    let name = b"\"observed_at\":";
+    let time = told.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    let digit_of_its_time = move |_: usize| time + 12;
     type Harm<'h> = Box<dyn Fn(&Lake) + 'h>;
     let cut = |length: usize| {
         let second = second.clone();
@@ -238,10 +301,11 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
             fs::write(&path, &fs::read(&path).unwrap()[..length]).unwrap();
         }
     };
-    let cases: [(&str, Harm<'_>, u64); 6] = [
+    let cases: [(&str, Harm<'_>, u64); 7] = [
         ("a bit of the body", Box::new(flip(&second, |size| size - 40)), 1),
         ("the body's end", Box::new(cut(size - 1)), 1),
         ("a bit of what tells of it", Box::new(flip(&second, |_| 12)), 0),
+        ("a digit of its time", Box::new(flip(&second, digit_of_its_time)), 0),
         ("its beginning", Box::new(flip(&second, |_| 1)), 0),
         ("all but its beginning", Box::new(cut(20)), 0),
         ("all of it", Box::new(cut(0)), 0),
@@ -262,6 +326,11 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
     let verified = Verified::of(&lacking, &[]);
     assert_eq!(verified.findings(), [("strays".to_owned(), "raw/trades/notes.txt".to_owned())].into());
     assert_eq!(of_archive(&verified), [format!("{second}.1"), "raw/trades".to_owned()]);
+    let longer = Lake::of(&lake.contents());
+    fs::write(longer.path().join(&second).with_extension("zst.3"), "more").unwrap();
+    let verified = Verified::of(&longer, &[]);
+    assert_eq!(verified.findings(), [("strays".to_owned(), format!("{second}.3"))].into());
+    assert_eq!(of_archive(&verified), Vec::<String>::new());
     for (what, harm, replayed) in cases {
         let harmed = Lake::of(&lake.contents());
         harm(&harmed);
@@ -269,8 +338,10 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
         let ended = run(&mut command(&harmed, &anew, &["--resource=trades"]));
         assert_eq!(ended.code, Some(76), "{what}: {ended:?}");
         assert!(ended.stderr.contains(&second), "{what}: {}", ended.stderr);
-        let line: Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
-        assert_eq!(line["replayed"], replayed, "{what}: {line}");
+        // Where no poll can be told from another, nothing is begun.
+        let line = ended.stdout.lines().next().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let done = line.as_ref().and_then(|line| line["replayed"].as_u64());
+        assert_eq!(done, (replayed > 0).then_some(replayed), "{what}: {line:?}");
         let verified = Verified::of(&harmed, &[]);
         assert_eq!(verified.findings(), [("archive".to_owned(), second.clone())].into(), "{what}");
         assert_eq!(verified.ended.code, Some(76), "{what}");
@@ -283,7 +354,8 @@ fn an_archive_that_is_damaged_is_not_replayed_beyond() {
 #[test]
 fn a_poll_of_which_a_part_was_replayed_is_another_one_when_the_rest_is() {
     let (lake, anew, sandbox) = (Lake::new(), Lake::new(), Sandbox::start(106, 200));
-    Sync::of(&lake, &sandbox.url(), "deposits").settings(ARCHIVED).succeed();
+    let sync = || Sync::of(&lake, &sandbox.url(), "deposits").settings(ARCHIVED).succeed();
+    sync();
     replay(&lake, &anew, &["--resource=deposits"]);
     let mut duckdb = DuckDb::start();
     // As if it had been killed before the last of its objects, and the replay of the rest twice again.
@@ -306,6 +378,16 @@ fn a_poll_of_which_a_part_was_replayed_is_another_one_when_the_rest_is() {
         assert_eq!(duckdb.rows_apart(&read(&lake), &read(&anew)), "0");
         assert_eq!(figures(&replay(&lake, &anew, &["--resource=deposits"]), "replayed"), 0);
     }
+    // Where the archive lies in the lake, it lacks none of these.
+    sandbox.advance(TimeDelta::days(9));
+    sync();
+    replay(&lake, &anew, &["--resource=deposits"]);
+    for (file, bytes) in lake.contents().iter().filter(|(file, _)| file.starts_with("raw/")) {
+        fs::create_dir_all(anew.path().join(file).parent().unwrap()).unwrap();
+        fs::write(anew.path().join(file), bytes).unwrap();
+    }
+    let verified = Verified::of(&anew, &[]);
+    assert_eq!((verified.findings().len(), verified.notes()), (0, Vec::<&str>::new()));
 }
 
 #[test]

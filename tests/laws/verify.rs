@@ -185,7 +185,7 @@ fn replace(file: &str, from: &'static str, to: &'static str) -> impl Fn(&Lake) +
 }
 
 /// Changes one bit and leaves size and time of change as they were.
-pub(super) fn flip(file: &str, place: fn(usize) -> usize) -> impl Fn(&Lake) + use<> {
+pub(super) fn flip<F: Fn(usize) -> usize>(file: &str, place: F) -> impl Fn(&Lake) + use<F> {
     let file = file.to_owned();
     move |lake| {
         let path = lake.path().join(&file);

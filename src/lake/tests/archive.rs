@@ -43,6 +43,14 @@ async fn a_large_body_lies_in_several_objects_and_is_read_back_whole_or_not_at_a
     }
     objects.delete(&key(".1")).await.unwrap();
     assert!(damaged().await);
+    // What an object says of its length is not believed.
+    let told = serde_json::to_vec(&ArchivedPoll { format: 1, size: u64::MAX, ..poll("c", 3) }).unwrap();
+    let length = (8 + told.len() as u32).to_le_bytes();
+    let checksum = xxhash_rust::xxh3::xxh3_64(&told).to_le_bytes();
+    let endless = [&[0x50, 0x2a, 0x4d, 0x18], &length[..], &checksum, &told].concat();
+    objects.put(&Path::from("raw/trades/c.json.zst"), endless.into()).await.unwrap();
+    assert!(matches!(archive().polls().await, Err(LakeError::Damaged { .. })));
+    objects.delete(&Path::from("raw/trades/c.json.zst")).await.unwrap();
     // Without the first part there is no poll.
     objects.delete(&key("")).await.unwrap();
     assert_eq!(archive().polls().await.unwrap().len(), 1);

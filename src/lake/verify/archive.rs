@@ -3,12 +3,12 @@
 //! A poll that is in the archive need not be in the log, nor the other way round: answers are kept before anything is committed,
 //! and only while the settings say so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
 use super::{
-    super::{Archive, ArchivedPoll, LakeError, layout, store::Listed},
+    super::{Archive, ArchivedPoll, LakeError, archive::part_sizes, layout, poll_name::is_part_of, store::Listed},
     Depth, Law, Scope, Verification,
 };
 use crate::figure;
@@ -22,33 +22,44 @@ pub(super) async fn verify(
     let (store, resource) = (scope.lake.store(), scope.resource);
     let archive = Archive::new(store, resource, scope.spool);
     let folder = layout::archive(&resource.name);
-    let mut firsts = Vec::new();
-    let mut others: BTreeMap<String, u64> = BTreeMap::new();
+    let mut firsts = BTreeMap::new();
+    let mut others = BTreeMap::new();
     for object in store.list(&folder).await? {
         match layout::parse_archived(&resource.name, &object.key) {
-            Some((poll_id, 0)) => firsts.push((object.clone(), poll_id.to_owned())),
-            Some(_) => drop(others.insert(object.key, object.size)),
+            Some((poll_id, 0)) => drop(firsts.insert(poll_id.to_owned(), object.clone())),
+            Some((poll_id, _)) => drop(others.insert(object.key.clone(), (poll_id.to_owned(), object.size))),
             None => report.find(Law::Strays, &object.key, "is no part of the archive"),
         }
     }
-    let (mut polls, mut is_whole) = (BTreeSet::new(), true);
-    let (mut first_at, mut last_at) = (i64::MAX, i64::MIN);
-    for (first, poll_id) in &firsts {
+    let mut archived: BTreeMap<i64, String> = BTreeMap::new();
+    for (poll_id, first) in &firsts {
         report.figures.archived_polls += 1;
         let looked_at = look_at(scope, &archive, first, poll_id, &mut others, report).await;
-        let Some(poll) = report.admit(Law::Archive, looked_at)? else {
-            is_whole = false;
-            continue;
-        };
-        (first_at, last_at) = (first_at.min(poll.observed_at), last_at.max(poll.observed_at));
-        polls.insert(poll_id.clone());
+        if let Some(poll) = report.admit(Law::Archive, looked_at)? {
+            archived.insert(poll.observed_at, poll.poll_id);
+        }
     }
-    if let Some(key) = others.keys().next().filter(|_| is_whole) {
+    for (key, (poll_id, _)) in &others {
+        if archived.values().any(|archived| archived == poll_id) {
+            report.find(Law::Strays, key, "is of no answer: that of its poll ends before it");
+        }
+    }
+    if archived.len() < firsts.len() {
+        // What else there is may be of those that cannot be read.
+        return Ok(());
+    }
+    if let Some(key) = others.iter().find(|(_, (poll_id, _))| !firsts.contains_key(poll_id)).map(|(key, _)| key) {
         report.note(key, "is of an answer of which no first part is there: its poll was cut off, or is being kept");
     }
-    let between = committed.iter().filter(|(at, _)| (first_at..last_at).contains(at));
-    let absent: Vec<_> = between.filter(|(_, poll)| !polls.contains(*poll)).collect();
-    if let (Some((at, _)), true) = (absent.first(), is_whole) {
+    let Some((&first_at, &last_at)) = archived.keys().next().zip(archived.keys().next_back()) else { return Ok(()) };
+    // A poll of which a part was missing is one a moment later.
+    let is_absent = |at: i64, name: &str| {
+        let before = archived.range(..=at).next_back();
+        !before.is_some_and(|(began, whole)| whole == name || is_part_of((name, at), (whole, *began)))
+    };
+    let between = committed.range(first_at..last_at);
+    let absent: Vec<_> = between.filter(|(at, poll)| is_absent(**at, poll)).collect();
+    if let Some((at, _)) = absent.first() {
         let count = figure::plural(absent.len() as u64, "poll", "polls");
         let at = DateTime::from_timestamp_micros(**at).map(|at| at.to_rfc3339()).unwrap_or_default();
         report.note(
@@ -65,17 +76,18 @@ async fn look_at(
     archive: &Archive<'_>,
     first: &Listed,
     poll_id: &str,
-    others: &mut BTreeMap<String, u64>,
+    others: &mut BTreeMap<String, (String, u64)>,
     report: &mut Verification,
 ) -> Result<ArchivedPoll, LakeError> {
-    let (poll, sizes) = archive.read_start(first, poll_id).await?;
-    let parts = (0..).zip(sizes).map(|(part, size)| (layout::archived(&scope.resource.name, poll_id, part), size));
+    let (poll, bytes) = archive.read_start(first, poll_id).await?;
+    let parts =
+        (0..).zip(part_sizes(bytes)).map(|(part, size)| (layout::archived(&scope.resource.name, poll_id, part), size));
     for (key, size) in parts {
         let listed = match others.remove(&key) {
             None if key == first.key => Some(first.size),
             // A listing may show the first, which is created last, and not another.
             None => scope.lake.store().size_of(&key).await?,
-            listed => listed,
+            listed => listed.map(|(_, size)| size),
         };
         match listed {
             Some(listed) if listed == size => report.figures.archived_bytes += size,
