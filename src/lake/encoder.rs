@@ -24,7 +24,7 @@ use crate::schema::{Resource, Table};
 /// Batches that wait.
 const WAITING_MAX: usize = 4;
 /// Encoded bytes that all files together hold in memory before the largest writes its row group.
-const MEMORY_BYTES_MAX: usize = 16 << 20;
+const MEMORY_BYTES_MAX: usize = 12 << 20;
 /// Jobs after which an object that none of them wrote to ends its row groups.
 const IDLE_JOBS_MAX: usize = 64;
 
