@@ -50,7 +50,7 @@ const CHECKSUM_BYTES: usize = 8;
 /// Bytes of an object that are read to know what it is, which are mostly enough.
 const START_BYTES: u64 = 16 << 10;
 /// Objects that are asked for at the same time.
-const READ_AT_ONCE: usize = 8;
+pub(super) const READ_AT_ONCE: usize = 8;
 /// Bytes of a body that are decoded at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 

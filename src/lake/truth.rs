@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashSet,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -76,10 +75,10 @@ impl<'a> Truth<'a> {
     pub async fn last_rows(
         &self,
         wanted: &HashSet<u128>,
-        mut each: impl FnMut(&RecordBatch) -> io::Result<()>,
+        each: impl FnMut(RecordBatch) -> Result<(), LakeError>,
     ) -> Result<(), LakeError> {
         let keys = self.commits.iter().map(|commit| commit.key.clone()).collect();
         let fold = Fold::of(self.lake, self.resource, &self.spool, Vec::new(), keys, Some(wanted)).await?;
-        fold.present_rows(|batch| each(&batch).map_err(|error| LakeError::spool(&error))).await
+        fold.present_rows(each).await
     }
 }

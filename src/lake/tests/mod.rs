@@ -282,9 +282,9 @@ async fn the_truth_is_that_of_the_commits_up_to_a_head_whatever_a_cache_says() {
         assert_eq!(&all(&truth.known().await.unwrap()), records);
         let wanted = records.iter().map(|record| record.key).collect();
         let mut amounts = Vec::new();
-        let each = |batch: &RecordBatch| {
+        let each = |batch: RecordBatch| {
             for row in 0..batch.num_rows() {
-                let Cell::Decimal(amount) = Row::read(batch, row, &writer.deposits).cells[2] else {
+                let Cell::Decimal(amount) = Row::read(&batch, row, &writer.deposits).cells[2] else {
                     panic!("no amount")
                 };
                 amounts.push(amount / 10_i128.pow(18));

@@ -6,9 +6,16 @@
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
+use futures::{StreamExt, stream};
 
 use super::{
-    super::{Archive, ArchivedPoll, LakeError, archive::part_sizes, layout, poll_name::is_part_of, store::Listed},
+    super::{
+        Archive, ArchivedPoll, LakeError,
+        archive::{READ_AT_ONCE, part_sizes},
+        layout,
+        poll_name::is_part_of,
+        store::Listed,
+    },
     Depth, Law, Scope, Verification,
 };
 use crate::figure;
@@ -32,9 +39,15 @@ pub(super) async fn verify(
         }
     }
     let mut archived: BTreeMap<i64, String> = BTreeMap::new();
-    for (poll_id, first) in &firsts {
+    let archive = &archive;
+    let starts = firsts.iter().map(|(poll_id, first)| async move { (first, archive.read_start(first, poll_id).await) });
+    let mut starts = stream::iter(starts.collect::<Vec<_>>()).buffered(READ_AT_ONCE);
+    while let Some((first, start)) = starts.next().await {
         report.figures.archived_polls += 1;
-        let looked_at = look_at(scope, &archive, first, poll_id, &mut others, report).await;
+        let looked_at = match start {
+            Ok(start) => look_at(scope, archive, first, start, &mut others, report).await,
+            Err(error) => Err(error),
+        };
         if let Some(poll) = report.admit(Law::Archive, looked_at)? {
             archived.insert(poll.observed_at, poll.poll_id);
         }
@@ -75,13 +88,13 @@ async fn look_at(
     scope: &Scope<'_>,
     archive: &Archive<'_>,
     first: &Listed,
-    poll_id: &str,
+    (poll, bytes): (ArchivedPoll, u64),
     others: &mut BTreeMap<String, (String, u64)>,
     report: &mut Verification,
 ) -> Result<ArchivedPoll, LakeError> {
-    let (poll, bytes) = archive.read_start(first, poll_id).await?;
-    let parts =
-        (0..).zip(part_sizes(bytes)).map(|(part, size)| (layout::archived(&scope.resource.name, poll_id, part), size));
+    let parts = (0..)
+        .zip(part_sizes(bytes))
+        .map(|(part, size)| (layout::archived(&scope.resource.name, &poll.poll_id, part), size));
     for (key, size) in parts {
         let listed = match others.remove(&key) {
             None if key == first.key => Some(first.size),

@@ -19,7 +19,6 @@ mod planning;
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
     path::{Path, PathBuf},
 };
 
@@ -372,13 +371,13 @@ impl<S: Source> Backfill<'_, S> {
         let (wanted, partitions) = (records.keys().copied().collect(), records.values().copied().collect());
         let truth = Truth::up_to(head, self.lake, self.resource, self.spool()).await?.of_partitions(&partitions);
         let mut met = 0;
-        let each_of = |batch: &RecordBatch| {
+        let each_of = |batch: RecordBatch| {
             for index in 0..batch.num_rows() {
-                let row = Row::read(batch, index, self.resource);
+                let row = Row::read(&batch, index, self.resource);
                 let key = row.key(self.resource).map(|key| key_hash(self.lake.seed(), key));
-                let (Some(key), Some(stamp)) = (key, Stamp::read(batch, index)) else { continue };
+                let (Some(key), Some(stamp)) = (key, Stamp::read(&batch, index)) else { continue };
                 met += 1;
-                each(key, &row, stamp).map_err(io::Error::other)?;
+                each(key, &row, stamp)?;
             }
             Ok(())
         };

@@ -16,7 +16,7 @@
 mod found;
 mod texts;
 
-use std::{collections::HashSet, io, path::Path};
+use std::{collections::HashSet, path::Path};
 
 use arrow_array::RecordBatch;
 
@@ -156,9 +156,9 @@ impl<S: Source> Comparing<'_, S> {
         if !wanted.is_empty() {
             let mut decoder = self.decoder();
             let mut met = 0;
-            let each = |batch: &RecordBatch| {
+            let each = |batch: RecordBatch| {
                 met += batch.num_rows();
-                self.compare_batch(batch, &mut decoder, &mut texts, &mut found)
+                self.compare_batch(&batch, &mut decoder, &mut texts, &mut found)
             };
             truth.last_rows(&wanted, each).await?;
             if met != wanted.len() {
@@ -176,14 +176,15 @@ impl<S: Source> Comparing<'_, S> {
         decoder: &mut Decoder<'_>,
         texts: &mut Texts,
         found: &mut Found,
-    ) -> io::Result<()> {
+    ) -> Result<(), LakeError> {
         for index in 0..batch.num_rows() {
             let stored = Row::read(batch, index, self.resource);
             let Some((column, key)) = stored.key(self.resource) else { continue };
-            match texts.read(key_hash(self.lake.seed(), (column, key)))? {
+            let text = texts.read(key_hash(self.lake.seed(), (column, key)));
+            match text.map_err(|error| LakeError::spool(&error))? {
                 None => found.only_in_lake(key),
                 Some((text, is_stale)) => {
-                    let fresh = decoder.decode(&text).map_err(io::Error::other)?;
+                    let fresh = decoder.decode(&text).map_err(|refusal| LakeError::spool(&refusal))?;
                     found.differs(key, &stored, &fresh, self.resource, is_stale);
                 }
             }
