@@ -5,9 +5,10 @@ Usage: python3 benches/growth.py [--records 10000 --records 100000 ...] [--limit
 
 Builds the release binary, makes trades with a fill each while they are served over loopback, and runs for each number of
 records a first load, a quiet poll, polls with one in a thousand and one in ten records changed, and one of a body in another
-order, and what is refused: a list of nothing, and one in which no record fits; each as a process of its own. Time and peak memory are the operating system's own accounting of the process (wait4);
-the time in which `curl` receives such a body, which is mostly that of making it, stands beside them. Exits with 1 if a peak
-is above the limit, or a poll did not find exactly what was changed.
+order, and what is refused: a list of nothing, and one in which no record fits; each as a process of its own. Time and peak
+memory are the operating system's own accounting of the process (wait4); the time in which `curl` receives such a body, which
+is mostly that of making it, stands beside them. Exits with 1 if a peak is above the limit, or a poll did not find exactly
+what was changed.
 """
 
 import argparse

@@ -19,7 +19,9 @@ use crate::{
     diff::Believed,
     error::Error,
     figure,
-    lake::{Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Projection, Store, Twins},
+    lake::{
+        Archive, ArchivedBody, ArchivedPoll, Cursor, Head, Lake, LakeError, Log, Projection, Store, Twins, is_part_of,
+    },
     schema::Resource,
     sync::{self, Ambient, ByResource, Failure, Figures, OfResource},
 };
@@ -197,7 +199,7 @@ fn is_behind(head: &Head, poll: &ArchivedPoll) -> bool {
 
 /// Whether a commit is of this poll, or of one that was to make up for a part of it.
 fn is_of(cursor: &Cursor, poll: &ArchivedPoll) -> bool {
-    Ambient::of_poll(&poll.poll_id, poll.observed_at).is_some_and(|ambient| ambient.is_of(cursor))
+    is_part_of((&cursor.poll_id, cursor.observed_at), (&poll.poll_id, poll.observed_at))
 }
 
 /// Answers one poll as it was answered before.

@@ -55,7 +55,7 @@ pub use footer::{Backfill, Commit, CommitKind, Cursor, FORMAT, input_name, input
 pub use history::History;
 pub use identity::{Identity, Lake};
 pub use log::{Head, Log, Outcome};
-pub use poll_name::{chance_of_poll, poll_name};
+pub use poll_name::{chance_of_poll, is_part_of, poll_name};
 pub use probe::Probe;
 pub use quarantine::{Quarantine, Quarantined};
 pub use snapshot::{Compacted, Snapshots};

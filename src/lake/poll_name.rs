@@ -23,6 +23,7 @@ pub fn chance_of_poll(name: &str) -> Option<u128> {
 
 /// Whether a poll of this name, observed at `observed_at`, is the one that began `now`, or was to make up for a part of it that
 /// is missing.
-pub(super) fn is_part_of((name, observed_at): (&str, i64), (whole, now): (&str, i64)) -> bool {
+#[must_use]
+pub fn is_part_of((name, observed_at): (&str, i64), (whole, now): (&str, i64)) -> bool {
     chance_of_poll(whole).is_some_and(|chance| poll_name(now, observed_at, chance) == name)
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     lake::{
-        Cursor, Head, Identity, chance_of_poll,
+        Head, Identity, chance_of_poll,
         defect::{Defect, has},
         input_name, poll_name,
     },
@@ -105,12 +105,6 @@ impl Ambient {
         let before = head.cursor.as_ref().filter(|_| !has(Defect::TrustsTheClock));
         let observed_at = before.map_or(now, |cursor| now.max(cursor.observed_at + 1));
         PollStart { id: poll_name(now, observed_at, self.random()), observed_at }
-    }
-
-    /// Whether a poll that begins with this ambient would have the name and time of the cursor's, whatever it had to follow: it is
-    /// the same poll, or was to make up for a part of it that is missing.
-    pub(crate) fn is_of(&self, cursor: &Cursor) -> bool {
-        poll_name(self.now().timestamp_micros(), cursor.observed_at, self.random()) == cursor.poll_id
     }
 
     /// The same for an input that says what was so at `input_time` (microseconds): its rows are observed now, and tell in the

@@ -367,8 +367,7 @@ impl<S: Source> ResourceSync<'_, S> {
                 missing = tally.removed,
                 "removals are withheld, as they were then"
             );
-            observed.withheld = tally.removed;
-            observed.conclusion.withhold_removals();
+            observed.withhold_removals();
             return Ok(());
         }
         if tally.removed > 0 && tally.hides_the_missing() && !accept_removals {
@@ -380,8 +379,8 @@ impl<S: Source> ResourceSync<'_, S> {
                 "removals are withheld: some records came without a readable key, or in an older version than is known; \
                  --accept-removals takes them"
             );
-            observed.withheld = tally.removed;
-            observed.conclusion.withhold_removals();
+            observed.withhold_removals();
+            return Ok(());
         }
         let missing = observed.missing()?;
         let paged = self.polling().page_size.is_some() && !accept_removals;
@@ -394,8 +393,7 @@ impl<S: Source> ResourceSync<'_, S> {
                 missing = missing.len(),
                 "removals are withheld: the list may have moved while its pages were read; --accept-removals takes them"
             );
-            observed.withheld = missing.len() as u64;
-            observed.conclusion.withhold_removals();
+            observed.withhold_removals();
             return Ok(());
         }
         if missing.is_empty() {

@@ -170,6 +170,12 @@ impl<S> Observed<S> {
         }
     }
 
+    /// Takes none of the missing for removed, and keeps how many they are.
+    pub(super) fn withhold_removals(&mut self) {
+        self.withheld = self.conclusion.tally.removed;
+        self.conclusion.withhold_removals();
+    }
+
     /// The missing records as they were known. They may be many where no guard has spoken yet.
     pub(super) fn missing(&self) -> Result<Vec<KnownRecord>, Error> {
         Ok(self.conclusion.missing().map_err(|error| LakeError::spool(&error))?)

@@ -41,6 +41,14 @@ fn bodies(lake: &Lake, resource: &str) -> Vec<String> {
     files.map(|file| String::from_utf8(read(file)).unwrap()).collect()
 }
 
+/// Gives a lake the archive of another.
+fn copy_archive(from: &Lake, into: &Lake) {
+    for (file, bytes) in from.contents().iter().filter(|(file, _)| file.starts_with("raw/")) {
+        fs::create_dir_all(into.path().join(file).parent().unwrap()).unwrap();
+        fs::write(into.path().join(file), bytes).unwrap();
+    }
+}
+
 #[test]
 fn a_dozen_polls_of_every_kind_give_the_same_rows_again() {
     let (lake, sandbox) = (Lake::new(), Sandbox::start(101, 900));
@@ -132,10 +140,7 @@ fn a_replay_goes_on_behind_what_is_there_and_leaves_other_lakes_alone() {
 
     // Of a lake that has lost all but its archive, the same place can be made a lake again.
     let lost = Lake::new();
-    for (file, bytes) in lake.contents().iter().filter(|(file, _)| file.starts_with("raw/")) {
-        fs::create_dir_all(lost.path().join(file).parent().unwrap()).unwrap();
-        fs::write(lost.path().join(file), bytes).unwrap();
-    }
+    copy_archive(&lake, &lost);
     replay(&lost, &lost, &[]);
     assert_same_rows(&lake, &lost);
 }
@@ -382,10 +387,7 @@ fn a_poll_of_which_a_part_was_replayed_is_another_one_when_the_rest_is() {
     sandbox.advance(TimeDelta::days(9));
     sync();
     replay(&lake, &anew, &["--resource=deposits"]);
-    for (file, bytes) in lake.contents().iter().filter(|(file, _)| file.starts_with("raw/")) {
-        fs::create_dir_all(anew.path().join(file).parent().unwrap()).unwrap();
-        fs::write(anew.path().join(file), bytes).unwrap();
-    }
+    copy_archive(&lake, &anew);
     let verified = Verified::of(&anew, &[]);
     assert_eq!((verified.findings().len(), verified.notes()), (0, Vec::<&str>::new()));
 }

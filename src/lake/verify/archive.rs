@@ -12,8 +12,7 @@ use super::{
     super::{
         Archive, ArchivedPoll, LakeError,
         archive::{READ_AT_ONCE, part_sizes},
-        layout,
-        poll_name::is_part_of,
+        is_part_of, layout,
         store::Listed,
     },
     Depth, Law, Scope, Verification,

@@ -268,11 +268,9 @@ impl<S: Source> Backfill<'_, S> {
             let records = observed.rejected.len();
             tracing::warn!(resource = self.resource.name, records, %first, "records do not fit the schema; not taken");
         }
-        let conclusion = &mut observed.conclusion;
-        let doubtful = conclusion.tally.hides_the_missing() || page_size.is_some();
+        let doubtful = observed.conclusion.tally.hides_the_missing() || page_size.is_some();
         if doubtful && !self.config.limits.accept_removals {
-            observed.withheld = conclusion.tally.removed;
-            conclusion.withhold_removals();
+            observed.withhold_removals();
         }
         Ok(Some(observed))
     }
