@@ -132,12 +132,7 @@ def ours(binary, url, lake):
 
 
 def peer(python, name, *arguments):
-    return measure([python, HERE / "peers.py", name, *arguments])[0]
-
-
-def compare(python, lake, theirs):
-    """Fails unless both hold the same rows, and gives how many amounts are not the same to the last digit."""
-    return int(measure([python, HERE / "peers.py", "compare", lake / "current/trades", theirs])[1])
+    return measure([python, HERE / "peers.py", name, *arguments])
 
 
 class Table:
@@ -202,34 +197,39 @@ def main():
         curl = ["curl", "--silent", "--show-error", "--output", "/dev/null", f"{url}/api/v1/trades"]
         quiet.add("curl to nowhere: receiving the bytes", measure(curl)[0])
         for name, title in [
-            ("duckdb-load", "DuckDB 2.0, local file, trades alone"),
-            ("duckdb-load-both", "DuckDB 2.0, local file, trades and flat fills"),
-            ("polars-load", "polars 2.1, local file, trades alone, amounts as doubles"),
+            ("duckdb-load-exact", "DuckDB 2.0, local file, the same work, exact"),
+            ("duckdb-load", "DuckDB 2.0, local file, trades alone and once, amounts rounded"),
+            ("polars-load", "polars 2.1, local file, trades alone and once, amounts as doubles"),
         ]:
             peer_of = name.split("-")[0]
             if peer_of in peers:
-                load.add(title, peer(python, name, first, fresh(name.removesuffix("-load"))))
+                load.add(title, peer(python, name, first, fresh(name))[0])
         if "duckdb" in peers:
-            rounded = compare(python, lake, WORK / "lakes/duckdb")
+            peer(python, "compare", lake, WORK / "lakes/duckdb-load-exact")
         Files.path_served = second
         run, report = ours(binary, url, lake)
         found = f"{report['changed']:,} changed and {report['added']:,} new"
         changed.title = f"Poll of the second body: {found}"
         changed.add("lumetrade-export, over HTTP, exact", run)
         if "duckdb" in peers:
-            arguments = [second, WORK / "lakes/duckdb", fresh("duckdb-changes")]
-            changed.add("DuckDB 2.0, anti-join of the local file", peer(python, "duckdb-changes", *arguments))
-            later = fresh("duckdb-later")
-            peer(python, "duckdb-load", second, later)
-            compare(python, lake, later)
+            for name, known, title in [
+                ("duckdb-changes-exact", "duckdb-load-exact/current/trades", "exact"),
+                ("duckdb-changes", "duckdb-load", "amounts rounded"),
+            ]:
+                run, _ = peer(python, name, second, WORK / "lakes" / known, fresh(name))
+                changed.add(f"DuckDB 2.0, anti-join of the local file, {title}", run)
+            peer(python, "duckdb-load-exact", second, fresh("duckdb-later"))
+            peer(python, "compare", lake, WORK / "lakes/duckdb-later")
     if "dlt" in peers:
         pipeline = fresh("dlt")
-        load.add("dlt, as documented (a tenth, × 10)", peer(python, "dlt", few, pipeline), 0.1)
-        changed.add("dlt, merge (a tenth, × 10)", peer(python, "dlt", few_later, pipeline), 0.1)
+        load.add("dlt, as documented (a tenth, × 10)", peer(python, "dlt", few, pipeline)[0], 0.1)
+        changed.add("dlt, merge (a tenth, × 10)", peer(python, "dlt", few_later, pipeline)[0], 0.1)
     for table in [load, quiet, changed]:
         table.print()
     if "duckdb" in peers:
-        print(f"\nThe same rows in both; of DuckDB's, {rounded:,} have an amount that is rounded.")
+        lakes = [WORK / "lakes/duckdb-load-exact/current/trades", WORK / "lakes/duckdb-load"]
+        rounded = int(peer(python, "count-rounded", *lakes)[1])
+        print(f"\nThe same rows and digits in both; where DuckDB is not made exact, {rounded:,} trades have a rounded amount.")
 
 
 if __name__ == "__main__":
