@@ -63,6 +63,9 @@ TABLES = {
         "modified_at",
     ],
 }
+# The fills within a trade, with those columns of theirs that both have.
+MEMBERS = ", ".join(f"{name} := f.{name}" for name in TABLES["trade_fills"] if name != "trade_id")
+FILLS = f"list_transform(fills, lambda f: struct_pack({MEMBERS})) AS fills"
 FILE = "'{body}', format='array', maximum_object_size=1073741824"
 # A member that is a number, and the same as text. No number stands in a text of these bodies behind a quote and a colon.
 NUMBER, TEXT = r'":\s*(-?[0-9][0-9.eE+-]*)', r'":"\1"'
@@ -189,12 +192,7 @@ def compare(ours, theirs):
     for table, columns in TABLES.items():
         for name, lake in [("ours", ours), ("theirs", theirs)]:
             scan = f"read_parquet('{lake}/current/{table}/**/*.parquet', hive_partitioning = true)"
-            fills = """list_transform(fills, lambda f: struct_pack(
-                transaction_id := f.transaction_id, from_currency := f.from_currency,
-                from_currency_amount := f.from_currency_amount, to_currency := f.to_currency,
-                to_currency_amount := f.to_currency_amount, status := f.status, created_at := f.created_at,
-                modified_at := f.modified_at)) AS fills"""
-            chosen = ", ".join(fills if column == "fills" else column for column in columns)
+            chosen = ", ".join(FILLS if column == "fills" else column for column in columns)
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {chosen} FROM {scan}")
         rows = connection.execute("SELECT count(*) FROM ours").fetchone()[0]
         for one, other in [("ours", "theirs"), ("theirs", "ours")]:
